@@ -1,0 +1,437 @@
+//! The pipeline: one bounded queue, one thread that polls it, and a lane for each provider.
+//!
+//! ```text
+//! program ─ push ─▶ queue ─ every few ms ─▶ processors ─▶ lane: inline provider
+//! threads           (bytes)    (one thread)             ├▶ lane ─▶ own thread ─▶ provider that waits
+//!                                                       └▶ lane ─▶ own thread ─▶ the user's provider
+//! ```
+//!
+//! - The program's threads only push: a lock that is held for nanoseconds, no wake-up unless the queue is half full.
+//! - Everything is bounded in bytes. Above three quarters of a bound message bodies go first, so that structure and cost
+//!   still fit; at the bound whole records go. Both are counted.
+//! - A record is numbered when it is pushed; a barrier waits for a number to have been delivered, or flushed, by a lane.
+
+mod lane;
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+pub(crate) use self::lane::Lane;
+use crate::fork;
+use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
+use crate::record::Record;
+
+/// The bounds and the pace of a pipeline.
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    /// The most bytes that all records may hold which some provider has yet to take. Default: 64 MiB.
+    pub queue_bytes: usize,
+    /// The most bytes that may wait for one provider, so that a slow one leaves room for the others. Default: 32 MiB.
+    pub provider_queue_bytes: usize,
+    /// How often the queue is looked at while there is something to record. Default: 5 ms.
+    pub poll_interval: Duration,
+    /// How often it is looked at when nothing was recorded for a while. Default: 50 ms.
+    pub idle_poll_interval: Duration,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            queue_bytes: 64 << 20,
+            provider_queue_bytes: 32 << 20,
+            poll_interval: Duration::from_millis(5),
+            idle_poll_interval: Duration::from_millis(50),
+        }
+    }
+}
+
+/// What a pipeline has counted since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Records that the program made.
+    pub recorded: u64,
+    /// Of these, the ones dropped because the queue was full.
+    pub dropped: u64,
+    /// Message bodies that were let go of while their records were kept.
+    pub bodies_dropped: u64,
+    /// The same, provider by provider, in the order of their registration.
+    pub providers: Vec<ProviderStatistics>,
+}
+
+/// What a pipeline has counted for one provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderStatistics {
+    /// The provider's name.
+    pub name: String,
+    /// Records that it was handed.
+    pub delivered: u64,
+    /// Records that it was not handed because its own queue was full.
+    pub dropped: u64,
+    /// Calls of it that failed or panicked.
+    pub failures: u64,
+}
+
+/// Names a provider's registration with a manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderId(u64);
+
+/// Records on their way to the lanes; shared by them. Its bytes count against the queue's bound while it exists.
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Record>,
+    /// The number of its last record.
+    pub(crate) through: u64,
+    pub(crate) bytes: usize,
+    held_bytes: Arc<AtomicUsize>,
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    records: Vec<Record>,
+    bytes: usize,
+    /// The number of the last record pushed.
+    recorded: u64,
+    /// The thread is to look at the queue now.
+    kicked: bool,
+    /// The thread is to finish.
+    stopping: bool,
+    /// The thread is to come to rest, for a fork.
+    pausing: bool,
+    /// The thread is at rest.
+    resting: bool,
+}
+
+/// See the module's documentation.
+pub struct Pipeline {
+    this: Weak<Pipeline>,
+    config: PipelineConfig,
+    processors: ProcessorFactory,
+    queue: Mutex<Queue>,
+    /// Wakes the thread, and whoever waits for it to rest.
+    wake: Condvar,
+    lanes: Mutex<Vec<Arc<Lane>>>,
+    lane_count: AtomicUsize,
+    next_provider: AtomicU64,
+    held_bytes: Arc<AtomicUsize>,
+    /// The fork generation whose thread is running, plus one; zero without a thread.
+    worker: AtomicU32,
+    dropped: AtomicU64,
+    bodies_dropped: Arc<AtomicU64>,
+}
+
+thread_local! {
+    static ON_CALLBOARD_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the caller runs on one of callboard's own threads, where waiting for a pipeline would be waiting for oneself.
+pub fn on_callboard_thread() -> bool {
+    ON_CALLBOARD_THREAD.get()
+}
+
+/// The lock's content, also after a panic: every update below leaves it whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pipeline {
+    pub(crate) fn new(config: PipelineConfig, processors: ProcessorFactory) -> Arc<Self> {
+        let pipeline = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            config,
+            processors,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            lanes: Mutex::default(),
+            lane_count: AtomicUsize::new(0),
+            next_provider: AtomicU64::new(0),
+            held_bytes: Arc::default(),
+            worker: AtomicU32::new(0),
+            dropped: AtomicU64::new(0),
+            bodies_dropped: Arc::default(),
+        });
+        fork::watch(&pipeline);
+        pipeline
+    }
+
+    /// Puts records into the queue, in one step; never waits for a provider.
+    pub(crate) fn push<const N: usize>(&self, mut records: [Record; N]) {
+        if self.lane_count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut bytes = records.iter().map(Record::size_bytes).sum::<usize>();
+        let held = self.held_bytes.load(Ordering::Relaxed);
+        if held + bytes > self.config.queue_bytes / 4 * 3 {
+            let bodies = records.iter_mut().map(Record::drop_bodies).sum::<usize>() as u64;
+            self.bodies_dropped.fetch_add(bodies, Ordering::Relaxed);
+            bytes = records.iter().map(Record::size_bytes).sum();
+            if held + bytes > self.config.queue_bytes {
+                self.dropped.fetch_add(N as u64, Ordering::Relaxed);
+                return;
+            }
+        }
+        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut queue = lock(&self.queue);
+        if queue.stopping {
+            drop(queue);
+            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.dropped.fetch_add(N as u64, Ordering::Relaxed);
+            return;
+        }
+        queue.records.extend(records);
+        queue.bytes += bytes;
+        queue.recorded += N as u64;
+        let wants_waking = queue.bytes > self.config.queue_bytes / 2 && !queue.kicked;
+        queue.kicked |= wants_waking;
+        drop(queue);
+        if wants_waking {
+            self.wake.notify_all();
+        }
+        self.ensure_worker();
+    }
+
+    pub(crate) fn register(&self, provider: Box<dyn TelemetryProvider>) -> ProviderId {
+        let id = ProviderId(self.next_provider.fetch_add(1, Ordering::Relaxed));
+        let since = lock(&self.queue).recorded;
+        let mut lanes = lock(&self.lanes);
+        lanes.push(Lane::new(id, provider, since, &self.config, &self.bodies_dropped));
+        self.lane_count.store(lanes.len(), Ordering::Relaxed);
+        id
+    }
+
+    /// Delivers to the provider what was recorded so far, within `timeout`, and then lets it shut down in its own time.
+    pub(crate) fn deregister(&self, id: ProviderId, timeout: Duration) -> bool {
+        let Some(lane) = self.lane(id) else { return false };
+        self.wait_delivered(id, timeout);
+        let mut lanes = lock(&self.lanes);
+        lanes.retain(|other| other.id != id);
+        self.lane_count.store(lanes.len(), Ordering::Relaxed);
+        drop(lanes);
+        lane.close();
+        if lane.is_inline() {
+            lane.work_off_inline();
+        } else {
+            lane.start_thread();
+        }
+        true
+    }
+
+    /// Waits until the provider was handed everything recorded so far; false when `timeout` passed before.
+    pub(crate) fn wait_delivered(&self, id: ProviderId, timeout: Duration) -> bool {
+        let Some(lane) = self.lane(id) else { return true };
+        let through = lock(&self.queue).recorded;
+        if lane.has_delivered(through) || on_callboard_thread() {
+            return true;
+        }
+        self.kick();
+        lane.wait_delivered(through, Instant::now() + timeout)
+    }
+
+    /// Waits until every provider was handed everything recorded so far and has passed it on; false when `timeout`
+    /// passed before.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        if on_callboard_thread() {
+            return true;
+        }
+        let deadline = Instant::now() + timeout;
+        let through = lock(&self.queue).recorded;
+        let lanes = lock(&self.lanes).clone();
+        for lane in &lanes {
+            lane.want_flush(through);
+        }
+        self.kick();
+        lanes.iter().all(|lane| lane.wait_flushed(through, deadline))
+    }
+
+    /// Lets the thread deliver what is left and the providers shut down, without waiting for either.
+    pub(crate) fn stop(&self) {
+        lock(&self.queue).stopping = true;
+        self.kick();
+    }
+
+    /// [`stop`](Self::stop), and waits until it is done; false when `timeout` passed before.
+    pub(crate) fn shutdown(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let lanes = lock(&self.lanes).clone();
+        self.stop();
+        on_callboard_thread() || lanes.iter().all(|lane| lane.wait_closed(deadline))
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        Statistics {
+            recorded: lock(&self.queue).recorded + dropped,
+            dropped,
+            bodies_dropped: self.bodies_dropped.load(Ordering::Relaxed),
+            providers: lock(&self.lanes).iter().map(|lane| lane.statistics()).collect(),
+        }
+    }
+
+    fn lane(&self, id: ProviderId) -> Option<Arc<Lane>> {
+        lock(&self.lanes).iter().find(|lane| lane.id == id).cloned()
+    }
+
+    fn kick(&self) {
+        lock(&self.queue).kicked = true;
+        self.wake.notify_all();
+        self.ensure_worker();
+    }
+}
+
+/// The thread.
+impl Pipeline {
+    fn ensure_worker(&self) {
+        let wanted = fork::generation() + 1;
+        if self.worker.load(Ordering::Relaxed) == wanted
+            || self.worker.swap(wanted, Ordering::AcqRel) == wanted
+        {
+            return;
+        }
+        let Some(pipeline) = self.this.upgrade() else { return };
+        let thread = std::thread::Builder::new().name("callboard".into());
+        if let Err(error) = thread.spawn(move || pipeline.work()) {
+            log::warn!("nothing is recorded, as no thread could be started: {error}");
+        }
+    }
+
+    fn work(&self) {
+        ON_CALLBOARD_THREAD.set(true);
+        let mut processors = (self.processors)();
+        let mut pace = Pace::new(&self.config);
+        loop {
+            let (batch, stopping) = self.next_batch(&mut pace, &mut processors);
+            let lanes = lock(&self.lanes).clone();
+            for lane in &lanes {
+                self.hand_over(lane, batch.as_ref());
+            }
+            if stopping && batch.is_none() {
+                self.close(&lanes);
+                return;
+            }
+        }
+    }
+
+    /// Waits for its turn, takes what is in the queue and lets the processors see it.
+    fn next_batch(
+        &self,
+        pace: &mut Pace,
+        processors: &mut [Box<dyn RecordProcessor>],
+    ) -> (Option<Arc<Batch>>, bool) {
+        let mut queue = lock(&self.queue);
+        if !queue.kicked && !queue.stopping {
+            let wait = pace.next(queue.records.is_empty());
+            let waited = self.wake.wait_timeout(queue, wait);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        while queue.pausing {
+            queue.resting = true;
+            self.wake.notify_all();
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.resting = false;
+        queue.kicked = false;
+        let stopping = queue.stopping;
+        if queue.records.is_empty() {
+            return (None, stopping);
+        }
+        let room = Vec::with_capacity(queue.records.len().clamp(64, 4096));
+        let records = std::mem::replace(&mut queue.records, room);
+        let bytes = std::mem::take(&mut queue.bytes);
+        let mut batch =
+            Batch { records, through: queue.recorded, bytes, held_bytes: self.held_bytes.clone() };
+        drop(queue);
+        for processor in processors {
+            processor.process(&mut batch.records);
+        }
+        (Some(Arc::new(batch)), stopping)
+    }
+
+    fn hand_over(&self, lane: &Arc<Lane>, batch: Option<&Arc<Batch>>) {
+        if let Some(batch) = batch {
+            lane.offer(batch);
+        }
+        if lane.is_inline() {
+            lane.work_off_inline();
+        } else {
+            lane.start_thread();
+        }
+    }
+
+    fn close(&self, lanes: &[Arc<Lane>]) {
+        for lane in lanes {
+            lane.close();
+            self.hand_over(lane, None);
+        }
+    }
+}
+
+/// Around a fork; see [`crate::fork`].
+impl Pipeline {
+    /// How long a fork is held up for the thread to come to rest.
+    const PAUSE_AT_MOST: Duration = Duration::from_millis(200);
+
+    pub(crate) fn pause(&self) {
+        if self.worker.load(Ordering::Relaxed) != fork::generation() + 1 {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        queue.pausing = true;
+        self.wake.notify_all();
+        let rested =
+            self.wake.wait_timeout_while(queue, Self::PAUSE_AT_MOST, |queue| !queue.resting);
+        drop(rested);
+    }
+
+    pub(crate) fn resume(&self) {
+        lock(&self.queue).pausing = false;
+        self.wake.notify_all();
+    }
+
+    /// Starts anew in a forked child. Whatever a thread of the parent's may hold is left alone and never freed.
+    pub(crate) fn restart_in_child(&self) {
+        let (Ok(mut queue), Ok(mut lanes)) = (self.queue.try_lock(), self.lanes.try_lock()) else {
+            self.lane_count.store(0, Ordering::Relaxed);
+            return;
+        };
+        let recorded = queue.recorded;
+        std::mem::forget(std::mem::replace(&mut *queue, Queue { recorded, ..Queue::default() }));
+        let parents = std::mem::take(&mut *lanes);
+        for lane in &parents {
+            let provider = lane.respawn.as_ref().map(|respawn| respawn());
+            lanes.extend(provider.map(|provider| {
+                Lane::new(lane.id, provider, recorded, &self.config, &self.bodies_dropped)
+            }));
+        }
+        std::mem::forget(parents);
+        self.lane_count.store(lanes.len(), Ordering::Relaxed);
+        self.held_bytes.store(0, Ordering::Relaxed);
+        self.worker.store(0, Ordering::Relaxed);
+    }
+}
+
+/// How long the thread waits between two looks at the queue: longer when nothing was recorded for a while.
+struct Pace {
+    busy: Duration,
+    idle: Duration,
+    empty_looks: u32,
+}
+
+impl Pace {
+    /// After how many looks at an empty queue the pace slows down.
+    const PATIENCE: u32 = 40;
+
+    fn new(config: &PipelineConfig) -> Self {
+        Self { busy: config.poll_interval, idle: config.idle_poll_interval, empty_looks: 0 }
+    }
+
+    fn next(&mut self, queue_is_empty: bool) -> Duration {
+        self.empty_looks = if queue_is_empty { self.empty_looks.saturating_add(1) } else { 0 };
+        if self.empty_looks > Self::PATIENCE { self.idle } else { self.busy }
+    }
+}

@@ -1,0 +1,298 @@
+//! A lane: the way of the records to one provider, and the wall between that provider and everything else.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{
+    Batch, ON_CALLBOARD_THREAD, PipelineConfig, ProviderId, ProviderStatistics, lock,
+};
+use crate::provider::{Placement, ProviderError, ProviderResult, Respawn, TelemetryProvider};
+
+pub(crate) struct Lane {
+    pub(crate) id: ProviderId,
+    pub(crate) respawn: Option<Respawn>,
+    name: String,
+    placement: Placement,
+    tick_interval: Option<Duration>,
+    queue_bytes: usize,
+    bodies_dropped: Arc<AtomicU64>,
+    state: Mutex<State>,
+    /// Tells the provider's thread of work, and those who wait of work done.
+    changed: Condvar,
+    /// The provider, until its thread takes it; an inline one stays here.
+    provider: Mutex<Option<Box<dyn TelemetryProvider>>>,
+}
+
+/// Numbers are those of records; see the pipeline's documentation.
+#[derive(Default)]
+struct State {
+    pending: VecDeque<Share>,
+    pending_bytes: usize,
+    /// What came up to this number has been offered.
+    offered: u64,
+    /// What came up to this number has been delivered, or dropped.
+    delivered: u64,
+    flush_wanted: u64,
+    flushed: u64,
+    closing: bool,
+    closed: bool,
+    delivered_records: u64,
+    dropped_records: u64,
+    failures: u64,
+}
+
+/// What of a batch is for this lane: all but its first `skip` records.
+struct Share {
+    batch: Arc<Batch>,
+    skip: usize,
+}
+
+impl Lane {
+    pub(crate) fn new(
+        id: ProviderId,
+        provider: Box<dyn TelemetryProvider>,
+        since: u64,
+        config: &PipelineConfig,
+        bodies_dropped: &Arc<AtomicU64>,
+    ) -> Arc<Self> {
+        let state = State { offered: since, delivered: since, flushed: since, ..State::default() };
+        Arc::new(Self {
+            id,
+            respawn: provider.respawn(),
+            name: provider.name().to_owned(),
+            placement: provider.placement(),
+            tick_interval: provider.tick_interval(),
+            queue_bytes: config.provider_queue_bytes,
+            bodies_dropped: bodies_dropped.clone(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            provider: Mutex::new(Some(provider)),
+        })
+    }
+
+    pub(crate) fn is_inline(&self) -> bool {
+        self.placement == Placement::Inline
+    }
+
+    /// Takes a batch for the provider, as far as there is room for it.
+    pub(crate) fn offer(&self, batch: &Arc<Batch>) {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return;
+        }
+        let count = batch.records.len();
+        let first = batch.through - count as u64;
+        let skip = usize::try_from(state.offered.saturating_sub(first)).unwrap_or(count).min(count);
+        state.offered = state.offered.max(batch.through);
+        let waiting = state.pending_bytes;
+        if waiting > 0 && waiting + batch.bytes > self.queue_bytes {
+            state.dropped_records += (count - skip) as u64;
+        } else {
+            let batch = if waiting + batch.bytes > self.queue_bytes / 4 * 3 && waiting > 0 {
+                self.without_bodies(batch)
+            } else {
+                batch.clone()
+            };
+            state.pending_bytes += batch.bytes;
+            state.pending.push_back(Share { batch, skip });
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn without_bodies(&self, batch: &Batch) -> Arc<Batch> {
+        let mut records = batch.records.clone();
+        let dropped = records.iter_mut().map(|record| record.drop_bodies()).sum::<usize>();
+        self.bodies_dropped.fetch_add(dropped as u64, Ordering::Relaxed);
+        let bytes = records.iter().map(|record| record.size_bytes()).sum();
+        let held_bytes = batch.held_bytes.clone();
+        held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Arc::new(Batch { records, through: batch.through, bytes, held_bytes })
+    }
+
+    /// Starts the provider's thread, if it has not been.
+    pub(crate) fn start_thread(self: &Arc<Self>) {
+        let Some(provider) = lock(&self.provider).take() else { return };
+        let lane = self.clone();
+        let thread = std::thread::Builder::new().name(format!("callboard {}", self.name));
+        if let Err(error) = thread.spawn(move || lane.run(provider)) {
+            log::warn!("{} gets nothing, as no thread could be started: {error}", self.name);
+            self.finish();
+        }
+    }
+
+    /// Does an inline provider's work, on the pipeline's thread.
+    pub(crate) fn work_off_inline(&self) {
+        let mut slot = lock(&self.provider);
+        if let Some(provider) = slot.as_deref_mut()
+            && self.work_off(provider)
+        {
+            *slot = None;
+        }
+    }
+
+    fn run(&self, mut provider: Box<dyn TelemetryProvider>) {
+        ON_CALLBOARD_THREAD.set(true);
+        while !self.work_off(provider.as_mut()) {
+            if self.wait_for_work() {
+                self.guard(|| provider.tick());
+            }
+        }
+        // A provider that panics as it is let go of harms nobody.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(provider)));
+    }
+
+    /// Delivers what is pending, flushes if that is wanted, shuts down if it is time: then true.
+    fn work_off(&self, provider: &mut dyn TelemetryProvider) -> bool {
+        while let Some(share) = self.next_share() {
+            let records = &share.batch.records[share.skip..];
+            if !records.is_empty() {
+                self.guard(|| provider.on_records(records));
+            }
+            self.done_with(&share);
+        }
+        let (wanted, closing) = {
+            let state = lock(&self.state);
+            let due = state.flush_wanted > state.flushed && state.delivered >= state.flush_wanted;
+            (due.then_some(state.flush_wanted), state.closing)
+        };
+        if let Some(wanted) = wanted {
+            self.guard(|| provider.flush());
+            lock(&self.state).flushed = wanted;
+            self.changed.notify_all();
+        }
+        if closing {
+            self.guard(|| provider.shutdown());
+            self.finish();
+        }
+        closing
+    }
+
+    fn next_share(&self) -> Option<Share> {
+        let mut state = lock(&self.state);
+        let share = state.pending.pop_front();
+        if share.is_none() {
+            state.delivered = state.offered;
+            drop(state);
+            self.changed.notify_all();
+        }
+        share
+    }
+
+    fn done_with(&self, share: &Share) {
+        let mut state = lock(&self.state);
+        state.pending_bytes = state.pending_bytes.saturating_sub(share.batch.bytes);
+        state.delivered = share.batch.through;
+        state.delivered_records += (share.batch.records.len() - share.skip) as u64;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Sleeps until there is work; true when it is time for a tick instead.
+    fn wait_for_work(&self) -> bool {
+        let idle = |state: &mut State| {
+            state.pending.is_empty()
+                && !state.closing
+                && state.delivered == state.offered
+                && (state.flush_wanted <= state.flushed || state.delivered < state.flush_wanted)
+        };
+        let state = lock(&self.state);
+        match self.tick_interval {
+            Some(interval) => {
+                let waited = self.changed.wait_timeout_while(state, interval, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+            }
+            None => {
+                drop(self.changed.wait_while(state, idle));
+                false
+            }
+        }
+    }
+
+    /// Calls the provider; whatever goes wrong stays here.
+    fn guard(&self, call: impl FnOnce() -> ProviderResult) {
+        let failure = match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(panic) => ProviderError::new(format!("panicked: {}", panic_text(panic.as_ref()))),
+        };
+        let mut state = lock(&self.state);
+        state.failures += 1;
+        let first = state.failures == 1;
+        drop(state);
+        if first {
+            log::warn!("{} failed: {failure} (told once, then only counted)", self.name);
+        } else {
+            log::debug!("{} failed: {failure}", self.name);
+        }
+    }
+
+    fn finish(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.pending.clear();
+        state.delivered = u64::MAX;
+        state.flushed = u64::MAX;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+/// What others ask of a lane.
+impl Lane {
+    pub(crate) fn close(&self) {
+        lock(&self.state).closing = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn want_flush(&self, through: u64) {
+        let mut state = lock(&self.state);
+        // A second flush with nothing recorded since still flushes: the provider may hold back what came before.
+        if state.flushed == through {
+            state.flushed = through.saturating_sub(1);
+        }
+        state.flush_wanted = state.flush_wanted.max(through);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn has_delivered(&self, through: u64) -> bool {
+        lock(&self.state).delivered >= through
+    }
+
+    pub(crate) fn wait_delivered(&self, through: u64, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| state.delivered >= through)
+    }
+
+    pub(crate) fn wait_flushed(&self, through: u64, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| state.flushed >= through)
+    }
+
+    pub(crate) fn wait_closed(&self, deadline: Instant) -> bool {
+        self.wait_until(deadline, |state| state.closed)
+    }
+
+    fn wait_until(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(lock(&self.state), left, |state| !done(state));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    pub(crate) fn statistics(&self) -> ProviderStatistics {
+        let state = lock(&self.state);
+        ProviderStatistics {
+            name: self.name.clone(),
+            delivered: state.delivered_records,
+            dropped: state.dropped_records,
+            failures: state.failures,
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

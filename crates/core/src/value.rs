@@ -1,0 +1,287 @@
+//! Attribute values: OpenTelemetry's AnyValue, plus the context (a history of messages as one value).
+//!
+//! Cloning is cheap throughout: whatever can be large is shared.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::message::Context;
+
+/// A piece of text: a constant of the program, or shared.
+#[derive(Clone)]
+pub enum Text {
+    /// A constant.
+    Static(&'static str),
+    /// Shared by all who hold it.
+    Shared(Arc<str>),
+}
+
+/// The name of an attribute.
+pub type Key = Text;
+
+/// A named value on a span or an event.
+pub type Attribute = (Key, Value);
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Value {
+    /// No value.
+    #[default]
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction, an infinity or NaN.
+    Double(f64),
+    /// Text.
+    Text(Text),
+    /// Bytes.
+    Bytes(Arc<[u8]>),
+    /// Values in order.
+    List(Arc<[Value]>),
+    /// Named values, in the order in which the program had them.
+    Map(Arc<[Attribute]>),
+    /// A history of messages, stored once however often it is recorded.
+    Messages(Context),
+}
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl std::borrow::Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl std::hash::Hash for Text {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self::Static(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::Shared(text.into())
+    }
+}
+
+impl From<Arc<str>> for Text {
+    fn from(text: Arc<str>) -> Self {
+        Self::Shared(text)
+    }
+}
+
+impl Value {
+    /// The text, where it is text.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The truth value, where it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    /// The number, where it is a whole one, or a double without a fraction that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            Self::Double(number) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
+                Some(*number as i64)
+            }
+            _ => None,
+        }
+    }
+
+    /// The number, where it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Int(number) => Some(*number as f64),
+            Self::Double(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The entry of a map under `key`.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        match self {
+            Self::Map(entries) => find(entries, key),
+            _ => None,
+        }
+    }
+
+    /// The values in order, where it is a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Self::List(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// About how many bytes of memory it holds. A context counts its newest message alone, as its older ones were
+    /// counted when they were new.
+    pub fn size_bytes(&self) -> usize {
+        let held = match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Double(_) => 0,
+            Self::Text(Text::Static(_)) => 0,
+            Self::Text(Text::Shared(text)) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(values) => values.iter().map(Value::size_bytes).sum(),
+            Self::Map(entries) => attributes_size_bytes(entries),
+            Self::Messages(context) => context.newest().map_or(0, |message| message.size_bytes()),
+        };
+        held + size_of::<Value>()
+    }
+
+    /// The value as JSON text (RFC 8259). Bytes are base64 text; a number that JSON has no word for is text: `"NaN"`.
+    pub fn to_json(&self) -> String {
+        let mut json = String::new();
+        crate::json::write_value(&mut json, self);
+        json
+    }
+}
+
+/// The value under `key`: the last one, where it was given twice.
+pub fn find<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a Value> {
+    attributes.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+}
+
+/// About how many bytes of memory these hold.
+pub fn attributes_size_bytes(attributes: &[Attribute]) -> usize {
+    attributes.iter().map(|(_, value)| size_of::<Key>() + value.size_bytes()).sum()
+}
+
+macro_rules! value_from {
+    ($($type:ty => $make:expr),* $(,)?) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                $make(value)
+            }
+        })*
+    };
+}
+
+value_from! {
+    bool => Value::Bool,
+    i64 => Value::Int,
+    i32 => |number| Value::Int(i64::from(number)),
+    u32 => |number| Value::Int(i64::from(number)),
+    f64 => Value::Double,
+    Text => Value::Text,
+    &'static str => |text| Value::Text(Text::Static(text)),
+    String => |text| Value::Text(Text::from(text)),
+    Arc<str> => |text| Value::Text(Text::Shared(text)),
+    Context => Value::Messages,
+    Vec<Value> => |values: Vec<Value>| Value::List(values.into()),
+    Vec<Attribute> => |entries: Vec<Attribute>| Value::Map(entries.into()),
+}
+
+impl From<u64> for Value {
+    /// A number too large for 64 bits with a sign becomes a double, as OTLP has no wider whole number.
+    fn from(number: u64) -> Self {
+        i64::try_from(number).map_or(Self::Double(number as f64), Self::Int)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        Self::from(number as u64)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_values_under_one_key_counts() {
+        let attributes = [("a".into(), 1_i64.into()), ("a".into(), 2_i64.into())];
+        assert_eq!(find(&attributes, "a"), Some(&Value::Int(2)));
+        assert_eq!(find(&attributes, "b"), None);
+    }
+
+    #[test]
+    fn a_number_past_64_bits_with_a_sign_is_a_double() {
+        assert_eq!(Value::from(u64::MAX), Value::Double(u64::MAX as f64));
+        assert_eq!(Value::from(7_u64).as_i64(), Some(7));
+    }
+}

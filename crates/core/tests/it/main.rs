@@ -1,0 +1,1 @@
+//! Behaviour of the core crate, a module each.
