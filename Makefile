@@ -1,0 +1,121 @@
+# callboard's chores. `make` alone lists them. Each sets up what it needs, and a second run is quick.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# rustup's commands look for their toolchains under HOME. Where HOME is another one (a container, a fresh
+# account), the commands on PATH still lead to them.
+RUSTUP := $(patsubst %/.cargo/bin/cargo,%/.rustup,$(shell command -v cargo))
+ifneq ($(wildcard $(RUSTUP)/toolchains),)
+export RUSTUP_HOME ?= $(RUSTUP)
+endif
+
+PY := .venv/bin/python
+STAMPS := target/stamps
+INTEROP := target/interop
+AG2_OLDER := 0.13.4 0.9.10
+MERMAID := $(dir $(wildcard tests/mermaid/package.json))
+
+RUST_SOURCES := $(shell find crates -type f) $(wildcard Cargo.toml Cargo.lock pyproject.toml)
+PYTHON_SOURCES := $(shell find python/callboard -name '*.py' -o -name '*.pyi')
+PYTHON_CHECKED := $(wildcard python examples tests benches)
+
+.PHONY: help
+help: ## list these chores
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# ---- what people run
+
+.PHONY: demo
+demo: $(STAMPS)/native-release ## run the sample: its conversation, its cost, its diagram, its trace as a collector sees it
+	@cd examples && ../$(PY) receiver.py ../$(PY) comedians.py
+
+.PHONY: test
+test: lint test-rust test-python test-ag2 test-wheel ## check and test everything that needs no other program
+
+.PHONY: interop
+interop: $(INTEROP)/otelcol $(INTEROP)/jaeger $(STAMPS)/native-dev ## test against the real OpenTelemetry Collector and Jaeger
+	$(PY) -m pytest tests/interop
+
+.PHONY: bench
+bench: $(STAMPS)/native-release ## measure callboard beside the OpenTelemetry SDKs
+	$(PY) benches/run.py
+
+.PHONY: lint
+lint: $(STAMPS)/rust .venv/ready ## check formatting, lints and types
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	$(PY) -m ruff format --check $(PYTHON_CHECKED)
+	$(PY) -m ruff check $(PYTHON_CHECKED)
+	$(PY) -m mypy --strict python/callboard examples
+
+.PHONY: fmt
+fmt: $(STAMPS)/rust .venv/ready ## format the sources and mend what can be mended
+	cargo fmt --all
+	$(PY) -m ruff format $(PYTHON_CHECKED)
+	$(PY) -m ruff check --fix $(PYTHON_CHECKED)
+
+# ---- the parts of `test`
+
+.PHONY: test-rust
+test-rust: $(STAMPS)/rust $(if $(MERMAID),$(MERMAID)node_modules/.package-lock.json)
+	cargo test --workspace --quiet
+
+.PHONY: test-python
+test-python: $(STAMPS)/native-dev
+	$(PY) -m pytest tests/python tests/examples
+
+.PHONY: test-ag2
+test-ag2: $(AG2_OLDER:%=test-ag2-%)
+
+.PHONY: $(AG2_OLDER:%=test-ag2-%)
+$(AG2_OLDER:%=test-ag2-%): test-ag2-%: target/venvs/ag2-%/ready $(STAMPS)/native-dev
+	PYTHONPATH=python target/venvs/ag2-$*/bin/python -m pytest tests/python/ag2 tests/examples
+
+.PHONY: test-wheel
+test-wheel: $(STAMPS)/wheel
+	@scripts/smoke target/wheel-site
+
+# ---- set-up, each step made once
+
+PINS := python/requirements/tests.txt python/requirements/constraints.txt
+
+.venv/ready: python/requirements/dev.txt $(PINS)
+	@scripts/venv $(@D) $<
+
+target/venvs/ag2-%/ready: python/requirements/ag2-%.txt $(PINS)
+	@scripts/venv $(@D) $<
+
+$(STAMPS)/rust:
+	@scripts/need rust
+	@mkdir -p $(@D) && touch $@
+
+# Built in place, for every environment to import. The built file is a prerequisite too: where somebody built
+# it by hand since, nobody knows with which profile.
+$(STAMPS)/native-%: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(wildcard python/callboard/_native.*)
+	@rm -f $(STAMPS)/native-*
+	$(PY) -m maturin develop --quiet --profile $*
+	@touch $@
+
+$(STAMPS)/wheel: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(PYTHON_SOURCES)
+	@rm -rf target/wheels target/wheel-site
+	$(PY) -m maturin build --quiet --profile dev --out target/wheels
+	$(PY) -m pip install --quiet --no-index --no-deps --target target/wheel-site target/wheels/*.whl
+	@touch $@
+
+$(MERMAID)node_modules/.package-lock.json: $(wildcard $(MERMAID)package*.json)
+	@scripts/need node
+	cd $(MERMAID) && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+$(INTEROP)/otelcol: $(wildcard tests/interop/collector/*)
+	@scripts/need go
+	cd tests/interop/collector && go build -o ../../../$@ .
+
+$(INTEROP)/jaeger: tests/interop/build-jaeger
+	@scripts/need go
+	tests/interop/build-jaeger $@
