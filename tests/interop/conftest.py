@@ -1,0 +1,27 @@
+"""One Collector and one Jaeger for all tests; each test is a service of its own, so that they don't mix."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from peers import Collector, Jaeger, Peer  # noqa: E402 (found by the lines above)
+
+
+@pytest.fixture(scope="session", params=[Collector, Jaeger], ids=["collector", "jaeger"])
+def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    running = request.param(tmp_path_factory.mktemp(request.param.binary))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
