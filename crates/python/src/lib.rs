@@ -1,1 +1,43 @@
-//! Placeholder.
+//! `callboard._native`: the native half of the Python package. It converts and delegates; the package documents.
+//!
+//! The only crate that knows PyO3. In reading order:
+//!
+//! - [`manager`] and [`span`]: the handles through which a Python program records.
+//! - [`current`]: which span is current, in a `contextvars.ContextVar`.
+//! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
+//! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
+//! - [`lifecycle`]: exit, forks and logging; [`otel`]: the OpenTelemetry API's own context.
+
+mod adapter;
+mod current;
+mod history;
+mod kinds;
+mod known;
+mod lifecycle;
+mod manager;
+mod otel;
+mod providers;
+mod span;
+mod value;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    lifecycle::install_logging();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<manager::InstrumentationManager>()?;
+    module.add_class::<span::SpanContext>()?;
+    module.add_class::<span::Activation>()?;
+    module.add_class::<history::Messages>()?;
+    providers::add_classes(module)?;
+    module.add_function(wrap_pyfunction!(current::current_var, module)?)?;
+    module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
+    module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;
+    module.add_function(wrap_pyfunction!(kinds::set_kind_classes, module)?)?;
+    module.add_function(wrap_pyfunction!(lifecycle::shutdown_all, module)?)?;
+    module.add_function(wrap_pyfunction!(lifecycle::flush_all, module)?)?;
+    module.add_function(wrap_pyfunction!(lifecycle::before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(lifecycle::after_fork_in_parent, module)?)?;
+    module.add_function(wrap_pyfunction!(lifecycle::after_fork_in_child, module)?)
+}

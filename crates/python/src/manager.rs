@@ -1,0 +1,237 @@
+//! `InstrumentationManager`: makes runs, and hands what happens in them to the registered providers.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use callboard_core as core;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::adapter::PythonProvider;
+use crate::current::current_span;
+use crate::kinds;
+use crate::lifecycle;
+use crate::providers;
+use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
+use crate::value::{shared, text_of, to_value};
+
+/// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
+const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Makes runs and hands what happens in them to its providers.
+///
+/// Args:
+///     capture_console: whether console output is recorded as events.
+///     queue_bytes: the most bytes of memory that all records may hold which some provider has yet to take. Beyond
+///         three quarters of it message bodies are dropped, at it whole records; both are counted. Default: 64 MiB.
+///     prices: a file with prices of your own, in JSON; it overrides the built-in table. Default: the file that the
+///         environment variable CALLBOARD_PRICES names, if any.
+#[pyclass(module = "callboard", subclass, frozen, weakref)]
+pub(crate) struct InstrumentationManager {
+    manager: core::InstrumentationManager,
+    registered: Mutex<Vec<Registered>>,
+    #[pyo3(get)]
+    capture_console: bool,
+}
+
+struct Registered {
+    provider: Py<PyAny>,
+    id: core::ProviderId,
+    /// Whether the provider is written in Python.
+    is_python: bool,
+}
+
+#[pymethods]
+impl InstrumentationManager {
+    #[new]
+    #[pyo3(signature = (*, capture_console=true, queue_bytes=None, prices=None))]
+    fn new(
+        capture_console: bool,
+        queue_bytes: Option<usize>,
+        prices: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let prices = prices.map(text_of);
+        let manager = providers::make_manager(queue_bytes, prices)?;
+        lifecycle::watch(&manager);
+        Ok(Self { manager, registered: Mutex::default(), capture_console })
+    }
+
+    /// Hands everything recorded from now on to the provider too. Registered again, it still gets everything once.
+    ///
+    /// Raises:
+    ///     TypeError: the object is no provider; the message names the methods that it lacks.
+    fn register_provider(&self, provider: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.registered().iter().any(|known| known.provider.is(provider)) {
+            return Ok(());
+        }
+        let native = providers::sink_of(provider);
+        let is_python = native.is_none();
+        let sink = match native {
+            Some(sink) => sink,
+            None => Box::new(PythonProvider::new(provider)?),
+        };
+        let id = self.manager.register(sink);
+        providers::attach(provider, &self.manager, id);
+        let provider = provider.clone().unbind();
+        self.registered().push(Registered { provider, id, is_python });
+        Ok(())
+    }
+
+    /// Hands nothing more to the provider; what was recorded before it still gets. False: it was not registered.
+    fn deregister_provider(&self, provider: &Bound<'_, PyAny>) -> bool {
+        let mut registered = self.registered();
+        let Some(place) = registered.iter().position(|known| known.provider.is(provider)) else {
+            return false;
+        };
+        let removed = registered.remove(place);
+        drop(registered);
+        provider.py().detach(|| self.manager.deregister(removed.id))
+    }
+
+    /// Starts a run: a new trace with a WORKFLOW span as its root, which becomes the current span.
+    #[pyo3(signature = (name=None, attributes=None))]
+    fn start_trace<'py>(
+        slf: &Bound<'py, Self>,
+        name: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, SpanContext>> {
+        let py = slf.py();
+        let name = name.filter(|name| !name.is_none()).map(text_of);
+        let name = name.unwrap_or_else(|| core::DEFAULT_WORKFLOW_NAME.into());
+        let mut given = crate::value::attributes(attributes);
+        let outer = current_span(py);
+        if let Some(outer) = outer.as_ref().and_then(|outer| outer.get().span()) {
+            given.push((core::keys::OUTER_TRACE_ID.into(), shared(outer.trace_id().to_string()).into()));
+            given.push((core::keys::OUTER_SPAN_ID.into(), shared(outer.span_id().to_string()).into()));
+        }
+        let root = slf.get().manager.start_run(shared(name), given);
+        lifecycle::watch_run(&root);
+        SpanContext::make_current(py, root, RunOwner::new(slf.clone().unbind()), outer)
+    }
+
+    /// Starts a span, which becomes the current one, within `parent_context` or else the current span.
+    #[pyo3(signature = (kind, parent_context=None, attributes=None))]
+    fn start_span<'py>(
+        slf: &Bound<'py, Self>,
+        kind: &Bound<'py, PyAny>,
+        parent_context: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, SpanContext>> {
+        let py = slf.py();
+        let (kind, attributes) = (kinds::span_kind(kind), crate::value::attributes(attributes));
+        let current = current_span(py);
+        let given = parent_context.and_then(|given| given.cast::<SpanContext>().ok()).cloned();
+        let parent = given.filter(|given| given.get().span().is_some());
+        let parent = parent.or_else(|| nearest_of(slf, current.clone()));
+        match parent.as_ref().and_then(|parent| parent.get().span().zip(parent.get().run())) {
+            Some((span, run)) => {
+                let child = span.start_child(kind, attributes);
+                SpanContext::make_current(py, child, run.clone(), current)
+            }
+            None => Ok(SpanContext::nowhere(py, kind, attributes)?.into_bound(py)),
+        }
+    }
+
+    /// Sets an attribute on a span; a later value replaces an earlier one.
+    #[expect(clippy::unused_self, reason = "a method of the published API")]
+    fn set_attribute(
+        &self,
+        span_context: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) {
+        if let Ok(span) = span_context.cast::<SpanContext>() {
+            span.get().append(crate::value::key(key), to_value(value));
+        }
+    }
+
+    /// Ends the current span; what was current before it is again.
+    fn end_span(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let current = current_span(slf.py());
+        match nearest_of(slf, current.clone()) {
+            Some(span) => span.get().finish(&span, current),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that something happened in the current span, now. Without a current span it does nothing.
+    #[pyo3(signature = (event_kind, attributes=None))]
+    fn record_event(
+        slf: &Bound<'_, Self>,
+        event_kind: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+    ) {
+        let current = current_span_of(slf.py(), slf);
+        if let Some(span) = current.as_ref().and_then(|current| current.get().span()) {
+            span.record_event(kinds::event_kind(event_kind), crate::value::attributes(attributes));
+        }
+    }
+
+    /// The span that is current in this context; None where this manager has none.
+    fn get_current_span<'py>(slf: &Bound<'py, Self>) -> Option<Bound<'py, SpanContext>> {
+        current_span_of(slf.py(), slf)
+    }
+
+    /// Waits until every provider has passed on what was recorded so far, `timeout` seconds at the most; False: it
+    /// took longer, and goes on in the background.
+    #[pyo3(signature = (timeout=10.0))]
+    fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
+        py.detach(|| self.manager.flush(seconds(timeout)))
+    }
+
+    /// Delivers what is left and shuts the providers down; nothing is recorded afterwards. False: `timeout` seconds
+    /// were not enough, and it goes on in the background.
+    #[pyo3(signature = (timeout=10.0))]
+    fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
+        py.detach(|| self.manager.shutdown(seconds(timeout)))
+    }
+
+    /// What was recorded, delivered and dropped so far: `recorded`, `dropped`, `bodies_dropped`, and under `providers`
+    /// for each its `name`, `delivered`, `dropped` and `failures`.
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counted = self.manager.statistics();
+        let statistics = PyDict::new(py);
+        statistics.set_item("recorded", counted.recorded)?;
+        statistics.set_item("dropped", counted.dropped)?;
+        statistics.set_item("bodies_dropped", counted.bodies_dropped)?;
+        let providers = PyList::empty(py);
+        for counted in counted.providers {
+            let provider = PyDict::new(py);
+            provider.set_item("name", counted.name)?;
+            provider.set_item("delivered", counted.delivered)?;
+            provider.set_item("dropped", counted.dropped)?;
+            provider.set_item("failures", counted.failures)?;
+            providers.append(provider)?;
+        }
+        statistics.set_item("providers", providers)?;
+        Ok(statistics)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<InstrumentationManager with {} providers>", self.registered().len())
+    }
+}
+
+impl InstrumentationManager {
+    fn registered(&self) -> MutexGuard<'_, Vec<Registered>> {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits, for a short while, until the providers written in Python have what was recorded: programs read them
+    /// right after a chat. One that did not make it in time is not waited for again.
+    pub(crate) fn settle(&self, py: Python<'_>) {
+        let ids: Vec<_> =
+            self.registered().iter().filter(|known| known.is_python).map(|known| known.id).collect();
+        for id in ids {
+            let settled = py.detach(|| self.manager.wait_delivered(id, SETTLE_TIMEOUT));
+            if !settled {
+                let mut registered = self.registered();
+                registered.iter_mut().filter(|known| known.id == id).for_each(|late| late.is_python = false);
+            }
+        }
+    }
+}
+
+fn seconds(timeout: f64) -> Duration {
+    Duration::try_from_secs_f64(timeout).unwrap_or(if timeout > 0.0 { Duration::MAX / 4 } else { Duration::ZERO })
+}

@@ -1,0 +1,46 @@
+//! The OpenTelemetry API's own context: spans that the program or its libraries make with it become children of callboard's.
+//!
+//! Only where that package is loaded already; callboard never loads it, and never replaces its tracer provider.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use callboard_core::Span;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use pyo3::intern;
+
+static LOADED: AtomicBool = AtomicBool::new(false);
+
+/// Makes the span current for the OpenTelemetry API too; gives what [`detach`] takes.
+pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
+    if !is_loaded(py) {
+        return None;
+    }
+    let bridge = py.import(intern!(py, "callboard._otel")).ok()?;
+    let ids = (span.trace_id().to_int(), span.span_id().to_int());
+    bridge.call_method1(intern!(py, "attach"), ids).ok().map(Bound::unbind)
+}
+
+/// Restores what was current for the OpenTelemetry API.
+pub(crate) fn detach(py: Python<'_>, token: Option<Py<PyAny>>) {
+    let Some(token) = token else { return };
+    let bridge = py.import(intern!(py, "callboard._otel"));
+    if let Err(error) = bridge.and_then(|bridge| bridge.call_method1("detach", (token,))) {
+        log::debug!("the OpenTelemetry context could not be restored: {error}");
+    }
+}
+
+fn is_loaded(py: Python<'_>) -> bool {
+    static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    if LOADED.load(Ordering::Relaxed) {
+        return true;
+    }
+    let modules = MODULES.get_or_try_init(py, || {
+        py.import("sys")?.getattr("modules")?.cast_into::<PyDict>().map(Bound::unbind).map_err(PyErr::from)
+    });
+    let name = intern!(py, "opentelemetry.trace");
+    let loaded = modules.is_ok_and(|modules| modules.bind(py).contains(name).unwrap_or(false));
+    LOADED.store(loaded, Ordering::Relaxed);
+    loaded
+}

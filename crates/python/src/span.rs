@@ -1,0 +1,486 @@
+//! `SpanContext`: the handle of a span in Python, and the record of one that a provider is shown.
+
+use std::sync::{Arc, Mutex};
+
+use callboard_core::time::{Clock, SystemClock};
+use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, TraceId, value};
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
+
+use crate::current::{current_span, open_before, set_current, stored};
+use crate::history::{Histories, Messages};
+use crate::kinds;
+use crate::manager::InstrumentationManager;
+use crate::otel;
+use crate::value::{attributes_to_python, class_name, shared, text_of, to_value};
+
+/// A span: its handle, as `start_span` gives it, or what a provider is told of it.
+///
+/// Recording never raises, and does nothing once the span has ended.
+#[pyclass(module = "callboard", frozen, weakref)]
+pub(crate) struct SpanContext {
+    state: State,
+}
+
+enum State {
+    /// A span of a run in this process.
+    Live(Live),
+    /// What is known of a span: as providers see it, or as a program made it.
+    Described(Box<Described>),
+}
+
+struct Live {
+    span: Span,
+    run: Arc<RunOwner>,
+    /// What was current when this became current.
+    previous: Option<Py<SpanContext>>,
+    otel_token: Mutex<Option<Py<PyAny>>>,
+}
+
+/// What the spans of a run share on Python's side.
+pub(crate) struct RunOwner {
+    pub(crate) manager: Py<InstrumentationManager>,
+    histories: Histories,
+}
+
+struct Described {
+    kind: SpanKind,
+    trace_id: String,
+    core_span_id: Option<String>,
+    parent_span_id: Option<String>,
+    timestamp: Option<Py<PyAny>>,
+    attributes: Mutex<Vec<Attribute>>,
+}
+
+impl RunOwner {
+    pub(crate) fn new(manager: Py<InstrumentationManager>) -> Arc<Self> {
+        Arc::new(Self { manager, histories: Histories::default() })
+    }
+}
+
+/// How spans are made and handed around.
+impl SpanContext {
+    /// A handle that is current from now on.
+    pub(crate) fn make_current<'py>(
+        py: Python<'py>,
+        span: Span,
+        run: Arc<RunOwner>,
+        previous: Option<Bound<'py, SpanContext>>,
+    ) -> PyResult<Bound<'py, SpanContext>> {
+        let otel_token = Mutex::new(otel::attach(py, &span));
+        let previous = previous.map(Bound::unbind);
+        let live = Live { span, run, previous, otel_token };
+        let handle = Bound::new(py, Self { state: State::Live(live) })?;
+        set_current(py, Some(&handle))?;
+        Ok(handle)
+    }
+
+    fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
+        let live = Live { span, run, previous: None, otel_token: Mutex::new(None) };
+        Bound::new(py, Self { state: State::Live(live) })
+    }
+
+    /// What a provider is told of a span that begins.
+    pub(crate) fn describe(py: Python<'_>, head: &callboard_core::SpanHead) -> PyResult<Py<Self>> {
+        let described = Described {
+            kind: head.kind.clone(),
+            trace_id: head.run.trace_id.to_string(),
+            core_span_id: Some(head.span_id.to_string()),
+            parent_span_id: head.parent_span_id.map(|id| id.to_string()),
+            timestamp: Some(datetime(py, head.start_unix_ns)?),
+            attributes: Mutex::new(head.attributes.to_vec()),
+        };
+        Py::new(py, Self { state: State::Described(Box::new(described)) })
+    }
+
+    /// A span that nothing is recorded of, as there is no run that it could be in.
+    pub(crate) fn nowhere(py: Python<'_>, kind: SpanKind, attributes: Vec<Attribute>) -> PyResult<Py<Self>> {
+        let described = Described {
+            kind,
+            trace_id: TraceId::from_int(0).to_string(),
+            core_span_id: None,
+            parent_span_id: None,
+            timestamp: None,
+            attributes: Mutex::new(attributes),
+        };
+        Py::new(py, Self { state: State::Described(Box::new(described)) })
+    }
+
+    fn live(&self) -> Option<&Live> {
+        match &self.state {
+            State::Live(live) => Some(live),
+            State::Described(_) => None,
+        }
+    }
+
+    pub(crate) fn span(&self) -> Option<&Span> {
+        self.live().map(|live| &live.span)
+    }
+
+    pub(crate) fn run(&self) -> Option<&Arc<RunOwner>> {
+        self.live().map(|live| &live.run)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.span().is_some_and(|span| !span.is_ended())
+    }
+
+    pub(crate) fn previous<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
+        self.live()?.previous.as_ref().map(|previous| previous.bind(py).clone())
+    }
+
+    pub(crate) fn append(&self, key: callboard_core::Key, value: callboard_core::Value) {
+        match &self.state {
+            State::Live(live) => live.span.set_attribute(key, value),
+            State::Described(described) => {
+                if let Ok(mut attributes) = described.attributes.lock() {
+                    attributes.push((key, value));
+                }
+            }
+        }
+    }
+
+    fn all_attributes(&self) -> Vec<Attribute> {
+        match &self.state {
+            State::Live(live) => live.span.attributes(),
+            State::Described(described) => {
+                described.attributes.lock().map(|known| known.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    fn kind_of(&self) -> &SpanKind {
+        match &self.state {
+            State::Live(live) => &live.span.head().kind,
+            State::Described(described) => &described.kind,
+        }
+    }
+}
+
+#[pymethods]
+impl SpanContext {
+    #[new]
+    #[pyo3(signature = (kind, trace_id=None, timestamp=None, parent_span_id=None, attributes=None, core_span_id=None))]
+    fn new(
+        kind: &Bound<'_, PyAny>,
+        trace_id: Option<String>,
+        timestamp: Option<Py<PyAny>>,
+        parent_span_id: Option<String>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        core_span_id: Option<String>,
+    ) -> Self {
+        let described = Described {
+            kind: kinds::span_kind(kind),
+            trace_id: trace_id.unwrap_or_default(),
+            core_span_id,
+            parent_span_id,
+            timestamp,
+            attributes: Mutex::new(crate::value::attributes(attributes)),
+        };
+        Self { state: State::Described(Box::new(described)) }
+    }
+
+    /// What the span covers: a `SpanKind`, or text for a kind of the program's own.
+    #[getter]
+    fn kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        kinds::span_kind_to_python(py, self.kind_of())
+    }
+
+    /// The trace's id: 32 lower-case hex digits.
+    #[getter]
+    fn trace_id(&self) -> String {
+        match &self.state {
+            State::Live(live) => live.span.trace_id().to_string(),
+            State::Described(described) => described.trace_id.clone(),
+        }
+    }
+
+    /// The span's id, the same in every provider: 16 lower-case hex digits.
+    #[getter]
+    fn core_span_id(&self) -> Option<String> {
+        match &self.state {
+            State::Live(live) => Some(live.span.span_id().to_string()),
+            State::Described(described) => described.core_span_id.clone(),
+        }
+    }
+
+    /// The parent's id; None for the root of a run.
+    #[getter]
+    fn parent_span_id(&self) -> Option<String> {
+        match &self.state {
+            State::Live(live) => live.span.head().parent_span_id.map(|id: SpanId| id.to_string()),
+            State::Described(described) => described.parent_span_id.clone(),
+        }
+    }
+
+    /// When the span began: a `datetime` in UTC.
+    #[getter]
+    fn timestamp(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.state {
+            State::Live(live) => datetime(py, live.span.head().start_unix_ns),
+            State::Described(described) => {
+                Ok(described.timestamp.as_ref().map_or_else(|| py.None(), |time| time.clone_ref(py)))
+            }
+        }
+    }
+
+    /// Everything set on the span so far, as a new dict.
+    #[getter]
+    fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        attributes_to_python(py, &self.all_attributes())
+    }
+
+    /// The name of the run that the span is in; empty where there is none.
+    #[getter]
+    fn run_name(&self) -> String {
+        self.span().map_or_else(String::new, |span| span.head().run.name.to_string())
+    }
+
+    /// The manager that recorded the span; None where it belongs to no run here.
+    #[getter]
+    fn manager(&self, py: Python<'_>) -> Option<Py<InstrumentationManager>> {
+        self.live().map(|live| live.run.manager.clone_ref(py))
+    }
+
+    /// Whether the span has ended, or never was one of a run here.
+    #[getter]
+    fn ended(&self) -> bool {
+        !self.is_open()
+    }
+
+    /// Starts a span within this one. With `current` it is the current span of this context until it ends.
+    #[pyo3(signature = (kind, attributes=None, *, current=true))]
+    fn start_child<'py>(
+        &self,
+        kind: &Bound<'py, PyAny>,
+        attributes: Option<&Bound<'py, PyAny>>,
+        current: bool,
+    ) -> PyResult<Bound<'py, SpanContext>> {
+        let py = kind.py();
+        let (kind, attributes) = (kinds::span_kind(kind), crate::value::attributes(attributes));
+        let Some(live) = self.live() else {
+            return Ok(Self::nowhere(py, kind, attributes)?.into_bound(py));
+        };
+        let child = live.span.start_child(kind, attributes);
+        if current {
+            Self::make_current(py, child, live.run.clone(), current_span(py))
+        } else {
+            Self::not_current(py, child, live.run.clone())
+        }
+    }
+
+    /// Records a span within this one that is over already. Times are readings of `clock_ns()`.
+    fn add_brief_child(
+        &self,
+        kind: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        start_ns: u64,
+        end_ns: u64,
+    ) {
+        if let Some(span) = self.span().filter(|span| !span.is_ended()) {
+            let attributes = crate::value::attributes(attributes);
+            span.add_past_child(kinds::span_kind(kind), attributes, start_ns, end_ns);
+        }
+    }
+
+    /// Sets an attribute; a later value replaces an earlier one.
+    fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
+        self.append(crate::value::key(key), to_value(value));
+    }
+
+    /// Sets every entry of a dict.
+    fn set_attributes(&self, attributes: &Bound<'_, PyAny>) {
+        for (key, value) in crate::value::attributes(Some(attributes)) {
+            self.append(key, value);
+        }
+    }
+
+    /// Whether a value was set under this key.
+    fn has_attribute(&self, key: &Bound<'_, PyAny>) -> bool {
+        let name = text_of(key);
+        match &self.state {
+            State::Live(live) => live.span.attribute(&name).is_some(),
+            State::Described(_) => value::find(&self.all_attributes(), &name).is_some(),
+        }
+    }
+
+    /// Records that something happened in this span, now.
+    #[pyo3(signature = (kind, attributes=None))]
+    fn record_event(&self, kind: &Bound<'_, PyAny>, attributes: Option<&Bound<'_, PyAny>>) {
+        if let Some(span) = self.span() {
+            span.record_event(kinds::event_kind(kind), crate::value::attributes(attributes));
+        }
+    }
+
+    /// Records an exception, and that the span failed.
+    fn record_exception(&self, error: &Bound<'_, PyBaseException>) {
+        if let Some(span) = self.span() {
+            let (class, message, stack) = exception_texts(error);
+            span.record_exception(shared(class), shared(message), shared(stack));
+        }
+    }
+
+    /// Says that the span failed, and why, where there is no exception to tell of it.
+    fn set_error(&self, message: &Bound<'_, PyAny>) {
+        if let Some(span) = self.span() {
+            span.set_status(Status::Error { message: shared(text_of(message)) });
+        }
+    }
+
+    /// Ends the span, in whatever thread; an exception given is recorded first. Where this span, or one that became
+    /// current after it, is the current one, what was current before it is again.
+    #[pyo3(signature = (error=None))]
+    pub(crate) fn end(
+        slf: &Bound<'_, Self>,
+        error: Option<&Bound<'_, PyBaseException>>,
+    ) -> PyResult<()> {
+        if let Some(error) = error {
+            slf.get().record_exception(error);
+        }
+        slf.get().finish(slf, stored(slf.py()))
+    }
+
+    /// A history of message dicts as one value, to be set as an attribute. `owner` (hashable) says whose history it is:
+    /// successive lists of one owner share what they have in common.
+    fn messages(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> PyResult<Messages> {
+        let context = match self.live() {
+            Some(live) => live.run.histories.context(owner, messages)?,
+            None => Histories::default().context(owner, messages)?,
+        };
+        Ok(Messages { context })
+    }
+
+    /// A context manager that makes this span current where it is entered, and restores what was before. It does not
+    /// end the span: it carries it into another thread or callback.
+    fn activate(slf: Bound<'_, Self>) -> Activation {
+        Activation { span: slf.unbind(), before: Mutex::new(None) }
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        _class: Option<&Bound<'_, PyType>>,
+        error: Option<&Bound<'_, PyBaseException>>,
+        _traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        Self::end(slf, error)
+    }
+
+    fn __repr__(&self) -> String {
+        let id = self.core_span_id().unwrap_or_else(|| "-".into());
+        format!("SpanContext(kind='{}', trace_id='{}', core_span_id='{id}')", self.kind_of(), self.trace_id())
+    }
+}
+
+impl SpanContext {
+    /// Ends the span; `current` is what is current here. Where that is this span, or one that became current after it,
+    /// what was current before it is again.
+    pub(crate) fn finish(
+        &self,
+        this: &Bound<'_, Self>,
+        current: Option<Bound<'_, Self>>,
+    ) -> PyResult<()> {
+        let Some(live) = self.live().filter(|live| !live.span.is_ended()) else { return Ok(()) };
+        live.span.end();
+        let head = live.span.head();
+        if head.parent_span_id == Some(head.run.root_span_id) {
+            live.run.manager.get().settle(this.py());
+        }
+        let mut candidate = current;
+        while let Some(span) = candidate {
+            if span.is(this) {
+                return live.leave(span);
+            }
+            candidate = span.get().previous(this.py());
+        }
+        Ok(())
+    }
+}
+
+impl Live {
+    fn leave(&self, this: Bound<'_, SpanContext>) -> PyResult<()> {
+        let py = this.py();
+        otel::detach(py, self.otel_token.lock().ok().and_then(|mut token| token.take()));
+        set_current(py, open_before(this).as_ref())
+    }
+}
+
+/// See `SpanContext.activate`.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Activation {
+    span: Py<SpanContext>,
+    before: Mutex<Option<(Option<Py<SpanContext>>, Option<Py<PyAny>>)>>,
+}
+
+#[pymethods]
+impl Activation {
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, SpanContext>> {
+        let span = self.span.bind(py).clone();
+        let before = stored(py).map(Bound::unbind);
+        let token = span.get().span().and_then(|span| otel::attach(py, span));
+        if let Ok(mut slot) = self.before.lock() {
+            *slot = Some((before, token));
+        }
+        set_current(py, Some(&span))?;
+        Ok(span)
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some((before, token)) = self.before.lock().ok().and_then(|mut slot| slot.take()) else {
+            return Ok(());
+        };
+        otel::detach(py, token);
+        set_current(py, before.as_ref().map(|span| span.bind(py)))
+    }
+}
+
+/// A reading of the clock that spans are timed with, in nanoseconds.
+#[pyfunction]
+pub(crate) fn clock_ns() -> u64 {
+    SystemClock.monotonic_ns()
+}
+
+/// The nearest span around this moment that `manager` records: two managers in one context do not mix.
+pub(crate) fn current_span_of<'py>(
+    py: Python<'py>,
+    manager: &Bound<'py, InstrumentationManager>,
+) -> Option<Bound<'py, SpanContext>> {
+    nearest_of(manager, current_span(py))
+}
+
+/// Of `candidate` and the open spans that were current before it, the first that `manager` records.
+pub(crate) fn nearest_of<'py>(
+    manager: &Bound<'py, InstrumentationManager>,
+    mut candidate: Option<Bound<'py, SpanContext>>,
+) -> Option<Bound<'py, SpanContext>> {
+    while let Some(span) = candidate {
+        if span.get().run().is_some_and(|run| run.manager.is(manager)) {
+            return Some(span);
+        }
+        candidate = open_before(span);
+    }
+    None
+}
+
+/// An exception's class, message and stack as text.
+fn exception_texts(error: &Bound<'_, PyBaseException>) -> (String, String, String) {
+    let stack = error
+        .py()
+        .import("traceback")
+        .and_then(|traceback| traceback.call_method1("format_exception", (error,)))
+        .and_then(|lines| lines.extract::<Vec<String>>());
+    let error = error.as_any();
+    (class_name(error), text_of(error), stack.map(|lines| lines.concat()).unwrap_or_default())
+}
+
+fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Py<PyAny>> {
+    let module = py.import("datetime")?;
+    let utc = module.getattr("timezone")?.getattr("utc")?;
+    let microseconds = (unix_ns / 1000) as f64 / 1e6;
+    Ok(module.getattr("datetime")?.call_method1("fromtimestamp", (microseconds, utc))?.unbind())
+}

@@ -1,0 +1,242 @@
+//! Python's objects as attribute values, and back.
+//!
+//! Whatever a program passes becomes a value, within bounds, and never an exception: numbers too large, texts that are no
+//! UTF-8, cycles and objects whose `__str__` raises included.
+
+use std::sync::Arc;
+
+use callboard_core::{Attribute, Context, Key, Text, Value};
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
+    PyTuple,
+};
+
+use crate::history::Messages;
+use crate::known::Known;
+
+/// The most bytes of text that one value may have, in all its parts together. What is beyond is cut, and that is said.
+const MOST_TEXT_BYTES: usize = 8 << 20;
+/// The most parts that one value may have.
+const MOST_PARTS: usize = 100_000;
+/// How deep a value may nest.
+const MOST_DEPTH: usize = 32;
+/// What stands for a part that is nested too deep, as every part of a cycle is in the end.
+const TOO_DEEP: &str = "[nested too deep]";
+/// What stands for the rest of a list or dict that has too many parts.
+const TOO_MANY: &str = "[the rest was cut]";
+
+/// The attributes of a dict. Anything that is no dict has none.
+pub(crate) fn attributes(attributes: Option<&Bound<'_, PyAny>>) -> Vec<Attribute> {
+    let Some(entries) = attributes.and_then(|given| given.cast::<PyDict>().ok()) else {
+        return Vec::new();
+    };
+    entries.iter().map(|(name, value)| (key(&name), to_value(&value))).collect()
+}
+
+/// The value of an object.
+pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
+    if let Ok(text) = object.cast_exact::<PyString>()
+        && let Ok(text) = text.to_str()
+        && text.len() <= MOST_TEXT_BYTES
+    {
+        return Value::Text(Text::Shared(text.into()));
+    }
+    Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }.value(object, 0)
+}
+
+/// The name of an attribute. Python interns the names in a program's source, so the same object comes again and again.
+pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
+    static NAMES: Known<Key> = Known::new();
+    NAMES.get(name).unwrap_or_else(|| {
+        let key = Key::from(text_of(name));
+        NAMES.keep(name, &key);
+        key
+    })
+}
+
+/// An object as text: itself, where it is text, else `str` of it.
+pub(crate) fn text_of(object: &Bound<'_, PyAny>) -> String {
+    match object.cast::<PyString>() {
+        Ok(text) => text.to_string_lossy().into_owned(),
+        Err(_) => match object.str() {
+            Ok(text) => text.to_string_lossy().into_owned(),
+            Err(error) => {
+                format!("<{}: str() raised {}>", class_name(object), class_name(error.value(object.py())))
+            }
+        },
+    }
+}
+
+/// The name of an object's class.
+pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "object".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads one object, within the bounds of one value.
+struct Reader {
+    text_bytes: usize,
+    parts: usize,
+}
+
+impl Reader {
+    fn value(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Value {
+        self.parts = self.parts.saturating_sub(1);
+        if let Ok(text) = object.cast::<PyString>() {
+            return self.text(text.to_string_lossy().as_ref());
+        }
+        if object.is_none() {
+            return Value::Null;
+        }
+        if let Ok(truth) = object.cast::<PyBool>() {
+            return Value::Bool(truth.is_true());
+        }
+        if object.is_instance_of::<PyInt>() {
+            return object.extract().map_or_else(|_| self.text(&text_of(object)), Value::Int);
+        }
+        if let Ok(number) = object.cast::<PyFloat>() {
+            return Value::Double(number.value());
+        }
+        if let Ok(messages) = object.cast::<Messages>() {
+            return Value::Messages(messages.get().context.clone());
+        }
+        if depth >= MOST_DEPTH {
+            return Value::Text(Text::Static(TOO_DEEP));
+        }
+        self.collection(object, depth).unwrap_or_else(|| self.other(object, depth))
+    }
+
+    fn text(&mut self, text: &str) -> Value {
+        if text.len() <= self.text_bytes {
+            self.text_bytes -= text.len();
+            return Value::Text(Text::from(text.to_owned()));
+        }
+        let kept = text.floor_char_boundary(self.text_bytes);
+        self.text_bytes = 0;
+        Value::Text(Text::from(format!("{}… [{} bytes cut]", &text[..kept], text.len() - kept)))
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Value {
+        let kept = bytes.len().min(self.text_bytes);
+        self.text_bytes -= kept;
+        Value::Bytes(bytes[..kept].into())
+    }
+
+    fn collection(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Option<Value> {
+        if let Ok(entries) = object.cast::<PyDict>() {
+            return Some(self.map(entries, depth));
+        }
+        if let Ok(values) = object.cast::<PyList>() {
+            return Some(self.list(values.iter(), depth));
+        }
+        if let Ok(values) = object.cast::<PyTuple>() {
+            return Some(self.list(values.iter(), depth));
+        }
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Some(self.bytes(bytes.as_bytes()));
+        }
+        if let Ok(bytes) = object.cast::<PyByteArray>() {
+            return Some(self.bytes(&bytes.to_vec()));
+        }
+        if object.is_instance_of::<PySet>() || object.is_instance_of::<PyFrozenSet>() {
+            let values: Vec<_> = object.try_iter().ok()?.map_while(Result::ok).collect();
+            return Some(self.list(values.into_iter(), depth));
+        }
+        None
+    }
+
+    fn map(&mut self, entries: &Bound<'_, PyDict>, depth: usize) -> Value {
+        let mut attributes = Vec::with_capacity(entries.len().min(self.parts));
+        // A list of the entries: what they run when they are rendered may change the dict.
+        for entry in entries.items().iter() {
+            let Ok((name, value)) = entry.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else { continue };
+            if self.parts == 0 {
+                attributes.push((Text::Static("…"), Value::Text(Text::Static(TOO_MANY))));
+                break;
+            }
+            let name = if name.is_exact_instance_of::<PyString>() { key(&name) } else { text_of(&name).into() };
+            attributes.push((name, self.value(&value, depth + 1)));
+        }
+        Value::Map(attributes.into())
+    }
+
+    fn list<'py>(&mut self, values: impl Iterator<Item = Bound<'py, PyAny>>, depth: usize) -> Value {
+        let mut read = Vec::new();
+        for value in values {
+            if self.parts == 0 {
+                read.push(Value::Text(Text::Static(TOO_MANY)));
+                break;
+            }
+            read.push(self.value(&value, depth + 1));
+        }
+        Value::List(read.into())
+    }
+
+    /// An object of some other class: its fields where it says them (pydantic models, dataclasses), else its text.
+    fn other(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Value {
+        self.fields(object, depth).unwrap_or_else(|| self.text(&text_of(object)))
+    }
+
+    fn fields(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Option<Value> {
+        let class = object.get_type();
+        if object.is_instance_of::<pyo3::types::PyType>() {
+            return None;
+        }
+        if class.hasattr("model_dump").unwrap_or(false) {
+            let fields = object.call_method0("model_dump").ok()?;
+            return Some(self.map(fields.cast::<PyDict>().ok()?, depth));
+        }
+        let names = class.getattr("__dataclass_fields__").ok()?;
+        let fields = PyDict::new(object.py());
+        for name in names.cast::<PyDict>().ok()?.keys() {
+            fields.set_item(&name, object.getattr(name.cast::<PyString>().ok()?).ok()?).ok()?;
+        }
+        Some(self.map(&fields, depth))
+    }
+}
+
+/// A value as Python's objects: text, numbers, bytes, lists and dicts.
+pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Null => py.None().into_bound(py),
+        Value::Bool(truth) => PyBool::new(py, *truth).to_owned().into_any(),
+        Value::Int(number) => number.into_pyobject(py)?.into_any(),
+        Value::Double(number) => PyFloat::new(py, *number).into_any(),
+        Value::Text(text) => PyString::new(py, text).into_any(),
+        Value::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
+        Value::List(values) => {
+            let list = PyList::empty(py);
+            for value in values.iter() {
+                list.append(to_python(py, value)?)?;
+            }
+            list.into_any()
+        }
+        Value::Map(entries) => attributes_to_python(py, entries)?.into_any(),
+        Value::Messages(context) => messages_to_python(py, context)?.into_any(),
+    })
+}
+
+/// Attributes as a dict; of two values under one key the later one.
+pub(crate) fn attributes_to_python<'py>(
+    py: Python<'py>,
+    attributes: &[Attribute],
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (key, value) in attributes {
+        dict.set_item(key.as_str(), to_python(py, value)?)?;
+    }
+    Ok(dict)
+}
+
+fn messages_to_python<'py>(py: Python<'py>, context: &Context) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for message in context.messages() {
+        list.append(to_python(py, message.body())?)?;
+    }
+    Ok(list)
+}
+
+/// Text that is shared by all who hold it.
+pub(crate) fn shared(text: String) -> Text {
+    Text::Shared(Arc::from(text))
+}

@@ -1,0 +1,89 @@
+"""`telemetry_context`: the block in which a program is one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._load import native
+from .instrument import acquire, release
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._native import InstrumentationManager, SpanContext
+
+EXIT_FLUSH_SECONDS = 5.0
+"""How long leaving the context waits for providers at the most; they go on in the background."""
+
+
+class telemetry_context:  # noqa: N801 - a published name
+    """Records what happens inside it as one run of ``manager``: ``with telemetry_context(manager, "Name") as telemetry:``.
+
+    Entering starts the run and instruments AG2; leaving ends every span that is still open, and hands everything to the
+    providers. ``async with`` does the same. An exception of the program passes unchanged, and is recorded.
+
+    Args:
+        manager: what records the run.
+        trace_name: the workflow's name. Default: ``AG2 Workflow``.
+        trace_attributes: attributes of the WORKFLOW span.
+
+    Raises:
+        TypeError: ``manager`` is no InstrumentationManager.
+    """
+
+    def __init__(
+        self,
+        manager: InstrumentationManager,
+        trace_name: str | None = None,
+        trace_attributes: dict[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(manager, native.InstrumentationManager):
+            raise TypeError(
+                f"telemetry_context takes an InstrumentationManager, not {type(manager).__name__}: "
+                "telemetry_context(InstrumentationManager(), 'My Workflow')"
+            )
+        self._manager = manager
+        self._name = trace_name
+        self._attributes = trace_attributes
+        self._roots: list[SpanContext] = []
+
+    def __enter__(self) -> InstrumentationManager:
+        acquire()
+        self._roots.append(self._manager.start_trace(self._name, self._attributes))
+        return self._manager
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(error)
+        self._manager.flush(EXIT_FLUSH_SECONDS)
+
+    async def __aenter__(self) -> InstrumentationManager:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(error)
+        if not self._manager.flush(0.0):
+            import asyncio
+
+            # In a thread, so that other tasks go on meanwhile.
+            await asyncio.to_thread(self._manager.flush, EXIT_FLUSH_SECONDS)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if self._roots:
+            self._roots.pop().end(error)
+            release()
+
+
+def get_current_telemetry() -> InstrumentationManager | None:
+    """The manager whose run this is; None outside of every run."""
+    span = native.current_span()
+    return None if span is None else span.manager

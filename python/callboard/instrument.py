@@ -1,0 +1,55 @@
+"""Instrumenting AG2: by hand, or by every run while it lasts. A failure here costs the telemetry, never the program."""
+
+from __future__ import annotations
+
+import logging
+
+_log = logging.getLogger("callboard")
+
+
+def instrument_ag2() -> bool:
+    """Instruments AG2 until `uninstrument_ag2`, whether a run is current or not; without a run it records nothing.
+
+    Calling it again changes nothing. Where AG2 is not loaded yet, it is instrumented when it is.
+
+    Returns:
+        Whether AG2 is, or will be once loaded, instrumented: False means a failure, which was logged.
+    """
+    try:
+        from . import ag2
+
+        ag2.instrument()
+    except Exception:
+        _log.warning("AG2 could not be instrumented; the program goes on without its spans", exc_info=True)
+        return False
+    return True
+
+
+def uninstrument_ag2() -> None:
+    """Takes back what `instrument_ag2` did: every object is as it was, once no run needs the instrumentation either."""
+    try:
+        from . import ag2
+
+        ag2.uninstrument()
+    except Exception:
+        _log.warning("AG2's instrumentation could not be taken back whole", exc_info=True)
+
+
+def acquire() -> None:
+    """A run begins that needs the instrumentation."""
+    try:
+        from . import ag2
+
+        ag2.acquire()
+    except Exception:
+        _log.warning("AG2 could not be instrumented; the program goes on without its spans", exc_info=True)
+
+
+def release() -> None:
+    """A run ended; the last one to end takes the instrumentation back."""
+    try:
+        from . import ag2
+
+        ag2.release()
+    except Exception:
+        _log.warning("AG2's instrumentation could not be taken back whole", exc_info=True)
