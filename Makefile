@@ -20,8 +20,9 @@ INTEROP := target/interop
 AG2_OLDER := 0.13.4 0.9.10
 MERMAID := $(dir $(wildcard tests/mermaid/package.json))
 
-RUST_SOURCES := $(shell find crates -type f) $(wildcard Cargo.toml Cargo.lock pyproject.toml)
-PYTHON_SOURCES := $(shell find python/callboard -name '*.py' -o -name '*.pyi')
+RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock pyproject.toml) \
+	$(shell find crates -type f -not -path '*/tests/*' -not -path '*/benches/*' -not -path '*/examples/*')
+PYTHON_SOURCES := $(shell find python/callboard -name '*.py' -o -name '*.pyi' -o -name py.typed)
 PYTHON_CHECKED := $(wildcard python examples tests benches)
 
 .PHONY: help
@@ -98,7 +99,7 @@ $(STAMPS)/rust:
 # it by hand since, nobody knows with which profile.
 $(STAMPS)/native-%: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(wildcard python/callboard/_native.*)
 	@rm -f $(STAMPS)/native-*
-	$(PY) -m maturin develop --quiet --profile $*
+	env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/.venv $(PY) -m maturin develop --quiet --profile $*
 	@touch $@
 
 $(STAMPS)/wheel: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(PYTHON_SOURCES)

@@ -78,7 +78,8 @@ class Peer(ABC):
             raise
 
     def stop(self) -> None:
-        self._process.terminate()
+        """At once: what they hold is a test's, and Jaeger's orderly end takes 10 s."""
+        self._process.kill()
         self._process.wait(PATIENCE_S)
         self._log.close()
 
@@ -173,13 +174,16 @@ class Jaeger(Peer):
 
     binary = "jaeger"
 
+    def store(self) -> dict[str, Any]:
+        return {"memory": {"max_traces": 10_000}}
+
     def listens_at(self) -> list[int]:
         return [*super().listens_at(), self.query_port]
 
     def config(self) -> dict[str, Any]:
         return {
             "extensions": {
-                "jaeger_storage": {"backends": {"store": {"memory": {"max_traces": 10_000}}}},
+                "jaeger_storage": {"backends": {"store": self.store()}},
                 "jaeger_query": {
                     "storage": {"traces": "store"},
                     "http": {"endpoint": f"127.0.0.1:{self.query_port}"},
@@ -230,6 +234,14 @@ class Jaeger(Peer):
     def _fields(self, pairs: list[dict[str, Any]]) -> dict[str, Any]:
         """Jaeger's key-value pairs. What is no plain value it keeps as JSON text."""
         return {pair["key"]: pair["value"] for pair in pairs}
+
+
+class JaegerOnDisk(Jaeger):
+    """Jaeger with Badger, which refuses a batch for ever that has a text of more than 65,000 bytes."""
+
+    def store(self) -> dict[str, Any]:
+        directories = {"keys": str(self.folder / "keys"), "values": str(self.folder / "values")}
+        return {"badger": {"ephemeral": False, "directories": directories}}
 
 
 def free_ports(count: int) -> list[int]:
