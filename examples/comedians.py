@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from autogen import ConversableAgent
-from model_server import ModelServer, Rule
-
 from callboard import (
     CostTrackerProvider,
     InstrumentationManager,
@@ -23,12 +21,13 @@ from callboard import (
     TelemetryProvider,
     telemetry_context,
 )
+from model_server import ModelServer, Rule
 
 COLLECTOR = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:4318/v1/traces")
 
 SCRIPT = [
     Rule(
-        ["Why did the goldfish refuse the peanut butter? It already had enough trouble with sticky situations."],
+        ["Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."],
         system="Your name is Emma",
     ),
     Rule(["That one really stuck with me. FINISH"], system="Your name is Jack"),
@@ -36,12 +35,13 @@ SCRIPT = [
 
 
 def main(*watchers: TelemetryProvider, open_telemetry: TelemetryProvider | None = None) -> None:
-    """Runs the sample; `watchers` are registered after its three providers, `open_telemetry` replaces the first."""
+    """Runs the sample, with `watchers` beside its three providers; `open_telemetry` replaces the first."""
     manager = InstrumentationManager()
     cost_provider = CostTrackerProvider()
     mermaid_provider = MermaidDiagramProvider()
     manager.register_provider(
-        open_telemetry or OpenTelemetryProvider(protocol="http", collector_endpoint=COLLECTOR, service_name="ag2")
+        open_telemetry
+        or OpenTelemetryProvider(protocol="http", collector_endpoint=COLLECTOR, service_name="ag2")
     )
     manager.register_provider(cost_provider)
     manager.register_provider(mermaid_provider)
@@ -52,11 +52,17 @@ def main(*watchers: TelemetryProvider, open_telemetry: TelemetryProvider | None 
         jack = comedian(
             "Jack", "Whatever you hear, you laugh about it in one sentence and always say FINISH.", llm_config
         )
-        emma = comedian("Emma", "Once you have heard two jokes from Jack, and not before, say FINISH.", llm_config)
+        emma = comedian(
+            "Emma", "Once you have heard two jokes from Jack, and not before, say FINISH.", llm_config
+        )
 
-        jack.initiate_chat(emma, message="Emma, tell me a joke about goldfish and peanut butter.", max_turns=4)
+        jack.initiate_chat(
+            emma, message="Emma, tell me a joke about goldfish and peanut butter.", max_turns=4
+        )
 
-        print(f"Cost summary: {cost_provider.total_cost:.6f} ({len(cost_provider.cost_history)} cost events)\n")
+        print(
+            f"Cost summary: {cost_provider.total_cost:.6f} ({len(cost_provider.cost_history)} cost events)\n"
+        )
         print(mermaid_provider.generate_sequence_diagram())
 
 

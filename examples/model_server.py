@@ -103,9 +103,9 @@ class Exchange:
 
 
 class ModelServer:
-    """Serves `script` on 127.0.0.1 between `start` and `stop`, or within a `with` block. Port 0 takes a free one.
+    """Serves `script` on 127.0.0.1 between `start` and `stop`, or within a `with` block.
 
-    `exchanges` is the log, in the order in which the requests came in.
+    Port 0 takes a free one. `exchanges` is the log, in the order in which the requests came in.
     """
 
     def __init__(self, script: Sequence[Step | Rule], port: int = 0) -> None:
@@ -196,7 +196,10 @@ def chunks(whole: Json, include_usage: bool) -> Iterator[Json]:
     head = {"id": whole["id"], "object": "chat.completion.chunk", "created": CREATED, "model": whole["model"]}
 
     def chunk(delta: Json, finish_reason: str | None = None) -> Json:
-        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}]}
+        return {
+            **head,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}],
+        }
 
     yield chunk({"role": "assistant", "content": ""})
     for word in re.findall(r"\s*\S+|\s+$", choice["message"]["content"] or ""):
@@ -204,7 +207,9 @@ def chunks(whole: Json, include_usage: bool) -> Iterator[Json]:
     for position, call in enumerate(choice["message"].get("tool_calls", ())):
         named = {**call, "index": position, "function": {"name": call["function"]["name"], "arguments": ""}}
         yield chunk({"tool_calls": [named]})
-        yield chunk({"tool_calls": [{"index": position, "function": {"arguments": call["function"]["arguments"]}}]})
+        yield chunk(
+            {"tool_calls": [{"index": position, "function": {"arguments": call["function"]["arguments"]}}]}
+        )
     yield chunk({}, choice["finish_reason"])
     if include_usage:
         yield {**head, "choices": [], "usage": whole["usage"]}
@@ -214,7 +219,9 @@ def usage(request: Json, answer: Answer) -> Json:
     """The `usage` object: what the answer states, else what the server's rule counts."""
     prompt = answer.input_tokens
     if prompt is None:
-        prompt = sum(TOKENS_PER_MESSAGE + count_tokens(text_of(message)) for message in request.get("messages", ()))
+        prompt = sum(
+            TOKENS_PER_MESSAGE + count_tokens(text_of(message)) for message in request.get("messages", ())
+        )
         prompt += sum(count_tokens(json.dumps(tool)) for tool in request.get("tools") or ())
     output = answer.output_tokens
     if output is None:
@@ -261,7 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path != "/v1/models":
             return self._send_json(404, _error(f"no such address: {self.path}"))
-        listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "script"} for name in MODELS]
+        listed = [
+            {"id": name, "object": "model", "created": CREATED, "owned_by": "script"} for name in MODELS
+        ]
         self._send_json(200, {"object": "list", "data": listed})
 
     def do_POST(self) -> None:
@@ -295,7 +304,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_json(failure.status, body, {"Retry-After": str(failure.retry_after_s)})
 
-    def _log(self, request: Json, status: int, response: Json, input_tokens: int = 0, output_tokens: int = 0) -> None:
+    def _log(
+        self, request: Json, status: int, response: Json, input_tokens: int = 0, output_tokens: int = 0
+    ) -> None:
         """Before the first byte goes out, so that a client that has its answer finds it in the log."""
         self.server.model.exchanges.append(
             Exchange(self.path, dict(self.headers), request, status, response, input_tokens, output_tokens)
@@ -315,7 +326,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_json(self, status: int, body: Json, headers: Mapping[str, str] | None = None) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": len(data), **(headers or {})}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": len(data),
+            **(headers or {}),
+        }.items():
             self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(data)

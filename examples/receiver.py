@@ -42,7 +42,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it came. Ids are lower-case hex; a root's `parent_id` is empty; times are Unix nanoseconds."""
+    """A span as it came: ids in lower-case hex, a root's `parent_id` empty, times in Unix nanoseconds."""
 
     trace_id: str
     span_id: str
@@ -129,7 +129,7 @@ def _value(value: AnyValue) -> object:
 
 
 def draw(spans: Iterable[Span]) -> str:
-    """Every trace as a tree, siblings in order of time. A span whose parent did not come is drawn as a root."""
+    """Every trace as a tree, siblings in order of time. A span without its parent is drawn as a root."""
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     children = defaultdict(list)
     for span in sorted(by_id.values(), key=lambda span: (span.start_ns, -span.end_ns)):
@@ -238,21 +238,24 @@ def main() -> int:
 
 def run(receiver: Receiver, command: list[str]) -> int:
     """Runs a program that exports to `receiver`, then draws what came. Returns the program's exit status."""
-    done = subprocess.run(command, env={**os.environ, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": receiver.endpoint})
+    done = subprocess.run(
+        command, env={**os.environ, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": receiver.endpoint}
+    )
     traces = len({span.trace_id for span in receiver.spans})
-    print(f"\n{len(receiver.spans)} spans in {traces} trace{'' if traces == 1 else 's'} came to {receiver.endpoint}\n")
+    plural = "" if traces == 1 else "s"
+    print(f"\n{len(receiver.spans)} spans in {traces} trace{plural} came to {receiver.endpoint}\n")
     print(draw(receiver.spans))
     return done.returncode
 
 
 def follow(receiver: Receiver) -> int:
     print(f"listening at {receiver.endpoint}", flush=True)
-    shown = 0
     try:
         while True:
             with receiver.arrived:
-                receiver.arrived.wait_for(lambda: len(receiver.spans) > shown)
-                fresh, shown = receiver.spans[shown:], len(receiver.spans)
+                receiver.arrived.wait_for(lambda: receiver.spans)
+                fresh = receiver.spans.copy()
+                receiver.spans.clear()
             print(draw(fresh), end="\n\n", flush=True)
     except KeyboardInterrupt:
         return 0

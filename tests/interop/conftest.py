@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from peers import Collector, Jaeger, Peer  # noqa: E402 (found by the lines above)
+from peers import Collector, Jaeger, Peer
 
 
 @pytest.fixture(scope="session", params=[Collector, Jaeger], ids=["collector", "jaeger"])

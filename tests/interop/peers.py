@@ -152,7 +152,9 @@ class Collector(Peer):
             is_error=span.get("status", {}).get("code") == 2,
             duration_us=(int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"])) // 1000,
             attributes=self._attributes(span),
-            events=tuple(ReadEvent(event["name"], self._attributes(event)) for event in span.get("events", ())),
+            events=tuple(
+                ReadEvent(event["name"], self._attributes(event)) for event in span.get("events", ())
+            ),
         )
 
     def _attributes(self, bearer: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +216,9 @@ class Jaeger(Peer):
 
     def _span(self, span: dict[str, Any]) -> ReadSpan:
         tags = self._fields(span["tags"])
-        parents = [reference["spanID"] for reference in span["references"] if reference["refType"] == "CHILD_OF"]
+        parents = [
+            reference["spanID"] for reference in span["references"] if reference["refType"] == "CHILD_OF"
+        ]
         return ReadSpan(
             trace_id=span["traceID"],
             span_id=span["spanID"],
@@ -245,7 +249,7 @@ class JaegerOnDisk(Jaeger):
 
 
 def free_ports(count: int) -> list[int]:
-    """Neither program can tell which port it got for 0, so ports are chosen here, just before they are taken."""
+    """Neither program tells which port it got for 0, so ports are chosen here, just before they are taken."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [taken.getsockname()[1] for taken in sockets]
     for taken in sockets:
@@ -262,7 +266,7 @@ def can_connect(port: int) -> bool:
 
 
 def wait_for(condition: Callable[[], T | None], what: str) -> T:
-    """The first true value of `condition`. The peers tell nobody when they are done, so they are asked again."""
+    """The first true value of `condition`, asked again and again: the peers don't tell when they are done."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         if value := condition():

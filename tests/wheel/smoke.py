@@ -1,4 +1,4 @@
-"""What the built wheel must do under every supported Python, with nothing but the standard library beside it."""
+"""What the built wheel must do under every supported Python, with only the standard library beside it."""
 
 import asyncio
 import sys
@@ -51,7 +51,12 @@ def main():
         async with telemetry_context(manager, "Smoke", {"workflow.id": "1"}) as telemetry:
             chat = telemetry.start_span(SpanKind.CHAT)
             await asyncio.sleep(0)
-            message = {"ag2.agent.sender": "Jack", "ag2.agent.recipient": "Emma", "ag2.message": "Hi", "ag2.silent": False}
+            message = {
+                "ag2.agent.sender": "Jack",
+                "ag2.agent.recipient": "Emma",
+                "ag2.message": "Hi",
+                "ag2.silent": False,
+            }
             telemetry.record_event(EventKind.AGENT_SEND_MSG, message)
             telemetry.record_event(EventKind.COST, {"ag2.cost": 0.25})
             telemetry.set_attribute(chat, "ag2.chat_result.summary", "short")
@@ -59,7 +64,9 @@ def main():
 
     asyncio.run(work())
 
-    assert not Path(callboard.__file__).is_relative_to(Path(__file__).parents[2] / "python"), "not the wheel's package"
+    assert not Path(callboard.__file__).is_relative_to(Path(__file__).parents[2] / "python"), (
+        "not the wheel's package"
+    )
     assert (cost.total_cost, len(cost.cost_history)) == (0.25, 1)
     diagram = "sequenceDiagram\n    participant Jack\n    participant Emma\n    Jack->>Emma: Hi"
     assert mermaid.generate_sequence_diagram() == diagram
