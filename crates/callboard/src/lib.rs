@@ -1,1 +1,74 @@
-//! Placeholder.
+//! Telemetry for teams of LLM agents: what each did, what it cost, and the diagram of who said what.
+//!
+//! A program records into a [`Span`] of a run; providers receive what was recorded, on callboard's own threads.
+//!
+//! ```
+//! use callboard::{CostTrackerProvider, EventKind, MermaidDiagramProvider, SpanKind, keys};
+//!
+//! let manager = callboard::manager();
+//! let (costs, diagram) = (CostTrackerProvider::default(), MermaidDiagramProvider::default());
+//! manager.register(Box::new(costs.clone()));
+//! manager.register(Box::new(diagram.clone()));
+//!
+//! let run = manager.start_run("Joke", vec![("workflow.id".into(), "123".into())]);
+//! let chat = run.start_child(SpanKind::Chat, vec![(keys::AGENT_SENDER.into(), "jack".into())]);
+//! // … the agents talk, and the program records what they do …
+//! chat.record_event(EventKind::Cost, vec![(keys::COST.into(), 0.25.into())]);
+//! chat.end();
+//! run.end();
+//!
+//! assert_eq!(costs.total_cost(), 0.25);
+//! assert_eq!(diagram.generate_sequence_diagram(), "sequenceDiagram");
+//! ```
+//!
+//! The current span follows the program: [`Span::enter`] makes a span current on a thread, [`Span::within`] in an async task,
+//! and [`current_span`] finds it again. `examples/three_agents.rs` shows both.
+//!
+//! In reading order:
+//!
+//! - [`manager()`] and [`manager_config`] make an [`InstrumentationManager`] that prices model calls.
+//! - [`CostTrackerProvider`] adds up costs: by agent, by model, by chat. See [`providers::cost`] for how a price is found.
+//! - [`MermaidDiagramProvider`] draws who said what to whom.
+//! - [`core`](callboard_core) has everything else, and is re-exported whole: the trait [`TelemetryProvider`] for a provider of
+//!   your own first of all.
+//!
+//! This crate knows no protobuf, no SQL, no HTTP and no Python.
+
+pub mod providers;
+
+use std::sync::Arc;
+
+pub use callboard_core::*;
+
+pub use self::providers::cost::{
+    CostSummary, CostTrackerConfig, Money, Prices, PricesError, Pricing, Share, Unpriced,
+};
+pub use self::providers::mermaid::{DiagramOptions, Interaction, MermaidConfig};
+pub use self::providers::{CostTrackerProvider, MermaidDiagramProvider};
+
+/// A manager that prices model calls by the price table.
+pub fn manager() -> InstrumentationManager {
+    InstrumentationManager::new(manager_config(Prices::default()))
+}
+
+/// How a manager is made that prices model calls at `prices`.
+///
+/// ```no_run
+/// use callboard::{InstrumentationManager, ManagerConfig, PipelineConfig, Prices};
+///
+/// let prices = match std::env::var_os("CALLBOARD_PRICES") {
+///     Some(path) => Prices::load(path)?,
+///     None => Prices::default(),
+/// };
+/// let manager = InstrumentationManager::new(ManagerConfig {
+///     pipeline: PipelineConfig { queue_bytes: 16 << 20, ..PipelineConfig::default() },
+///     ..callboard::manager_config(prices)
+/// });
+/// # Ok::<(), callboard::PricesError>(())
+/// ```
+pub fn manager_config(prices: Prices) -> ManagerConfig {
+    ManagerConfig {
+        processors: Arc::new(move || vec![Box::new(Pricing::new(prices.clone()))]),
+        ..ManagerConfig::default()
+    }
+}

@@ -54,6 +54,8 @@ keys! {
     COST_SAVED = "callboard.cost.saved";
     /// A cost event: where its price is from: `configured`, `framework`, `user-prices` or `genai-prices`.
     COST_SOURCE = "callboard.cost.source";
+    /// A cost event: the version of the price table or price file that its price is from.
+    COST_PRICE_VERSION = "callboard.cost.price_version";
     /// A cost event: no source has a price for it.
     COST_UNPRICED = "callboard.cost.unpriced";
 

@@ -31,7 +31,7 @@ pub use manager::{
     DEFAULT_WORKFLOW_NAME, InstrumentationManager, ManagerConfig, Span, WeakManager,
 };
 pub use message::{Context, Message};
-pub use pipeline::{PipelineConfig, ProviderId, ProviderStatistics, Statistics};
+pub use pipeline::{Delivery, PipelineConfig, ProviderId, ProviderStatistics, Statistics};
 pub use provider::{
     Placement, ProcessorFactory, ProviderError, ProviderResult, RecordProcessor, Respawn,
     TelemetryProvider,

@@ -77,6 +77,28 @@ pub struct ProviderStatistics {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProviderId(u64);
 
+/// Waits for what one provider is owed. It keeps neither the manager nor the provider alive.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pipeline: Weak<Pipeline>,
+    provider: ProviderId,
+}
+
+impl Delivery {
+    /// Waits until the provider was handed everything recorded so far; false when `timeout` passed before. On one of
+    /// callboard's own threads, and once there is nothing left to deliver, it does not wait.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.pipeline
+            .upgrade()
+            .is_none_or(|pipeline| pipeline.wait_delivered(self.provider, timeout))
+    }
+
+    /// Whether nothing will be delivered any more, as the manager and all its spans are gone.
+    pub fn is_over(&self) -> bool {
+        self.pipeline.strong_count() == 0
+    }
+}
+
 /// Records on their way to the lanes; shared by them. Its bytes count against the queue's bound while it exists.
 pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
@@ -106,6 +128,12 @@ struct Queue {
     pausing: bool,
     /// The thread is at rest.
     resting: bool,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 /// See the module's documentation.
@@ -196,8 +224,9 @@ impl Pipeline {
         self.ensure_worker();
     }
 
-    pub(crate) fn register(&self, provider: Box<dyn TelemetryProvider>) -> ProviderId {
+    pub(crate) fn register(&self, mut provider: Box<dyn TelemetryProvider>) -> ProviderId {
         let id = ProviderId(self.next_provider.fetch_add(1, Ordering::Relaxed));
+        provider.registered(Delivery { pipeline: self.this.clone(), provider: id });
         let since = lock(&self.queue).recorded;
         let mut lanes = lock(&self.lanes);
         lanes.push(Lane::new(id, provider, since, &self.config, &self.bodies_dropped));

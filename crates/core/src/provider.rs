@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::pipeline::Delivery;
 use crate::record::Record;
 
 /// What a provider says when it could not do its work. It is logged once for each provider and counted each time.
@@ -36,8 +37,9 @@ pub enum Placement {
 /// Receives what was recorded.
 ///
 /// # Contract
-/// - **Threads.** Every call comes from one of callboard's threads, never from the program's; calls to one provider
-///   never overlap. The thread is chosen by [`placement`](Self::placement).
+/// - **Threads.** Records come on one of callboard's threads, never on the program's; calls to one provider never
+///   overlap. The thread is chosen by [`placement`](Self::placement). Only what is asked at registration
+///   ([`registered`](Self::registered), the name, the placement and the like) is asked on the program's thread.
 /// - **Order.** Records come in the order in which they were recorded, each once. A span's end may come without its
 ///   start, if the start was dropped under pressure.
 /// - **Waiting.** A provider with a thread of its own may wait as long as it likes. What arrives meanwhile waits in its
@@ -48,6 +50,10 @@ pub enum Placement {
 pub trait TelemetryProvider: Send {
     /// What it is called in logs and statistics.
     fn name(&self) -> &str;
+
+    /// Told before any record, once for each manager that it is registered with. A provider with something to read
+    /// keeps the `delivery`, so that its readers can wait for what they recorded themselves.
+    fn registered(&mut self, _delivery: Delivery) {}
 
     /// Takes what was recorded since the last call.
     ///

@@ -1,0 +1,9 @@
+//! The providers that show a run: what it cost, and who said what to whom.
+
+pub mod cost;
+pub mod mermaid;
+mod page;
+mod readers;
+
+pub use self::cost::CostTrackerProvider;
+pub use self::mermaid::MermaidDiagramProvider;

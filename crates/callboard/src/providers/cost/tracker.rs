@@ -1,0 +1,177 @@
+//! The provider that adds up what things cost, and what its readers see.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use callboard_core::{
+    Attribute, Delivery, Placement, ProviderResult, Record, Respawn, TelemetryProvider,
+};
+
+use super::ledger::{CostSummary, Ledger, Share, Unpriced};
+use super::money::Money;
+use super::report;
+use crate::providers::readers::Deliveries;
+
+/// How a cost tracker is made: what is not set has its default.
+#[derive(Clone, Debug)]
+pub struct CostTrackerConfig {
+    /// The most entries that the history holds; the oldest go first, and are counted. Sums never lose anything.
+    /// Default: 100,000, which hold about 60 MB.
+    pub history_entries: usize,
+}
+
+impl Default for CostTrackerConfig {
+    fn default() -> Self {
+        Self { history_entries: 100_000 }
+    }
+}
+
+/// Adds up what things cost. Clones share their books: register one and read another.
+///
+/// Every COST event with an `ag2.cost` that is a finite number counts, whoever recorded it and whatever it was for.
+/// Reading first waits, for five seconds at the most, until what the reader recorded has arrived.
+///
+/// ```
+/// use callboard::{CostTrackerProvider, EventKind, keys};
+///
+/// let manager = callboard::manager();
+/// let costs = CostTrackerProvider::default();
+/// manager.register(Box::new(costs.clone()));
+///
+/// let run = manager.start_run("My Workflow", vec![]);
+/// run.record_event(
+///     EventKind::Cost,
+///     vec![
+///         (keys::COST_TYPE.into(), "LLM".into()),
+///         (keys::LLM_PROVIDER.into(), "openai".into()),
+///         (keys::LLM_MODEL.into(), "gpt-4o-mini".into()),
+///         (keys::LLM_INPUT_TOKENS.into(), 1_000_i64.into()),
+///         (keys::LLM_OUTPUT_TOKENS.into(), 100_i64.into()),
+///     ],
+/// );
+/// assert_eq!(costs.total_cost(), 0.000_21);
+/// assert_eq!(costs.cost_by_model()[0].name, "gpt-4o-mini");
+/// ```
+#[derive(Clone, Debug)]
+pub struct CostTrackerProvider {
+    books: Arc<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    ledger: Mutex<Ledger>,
+    deliveries: Deliveries,
+}
+
+impl Default for CostTrackerProvider {
+    fn default() -> Self {
+        Self::new(CostTrackerConfig::default())
+    }
+}
+
+impl CostTrackerProvider {
+    /// A tracker made as `config` says.
+    pub fn new(config: CostTrackerConfig) -> Self {
+        let ledger = Mutex::new(Ledger::new(config.history_entries));
+        Self { books: Arc::new(Books { ledger, deliveries: Deliveries::default() }) }
+    }
+
+    /// What everything cost so far, in US dollars.
+    pub fn total_cost(&self) -> f64 {
+        self.total().usd()
+    }
+
+    /// What everything cost so far.
+    pub fn total(&self) -> Money {
+        self.read().total()
+    }
+
+    /// The attributes of each event that counts, in the order of recording. Of callboard's own attributes it has
+    /// `callboard.cost.source` alone.
+    pub fn cost_history(&self) -> Vec<Vec<Attribute>> {
+        self.read().history()
+    }
+
+    /// How many entries the history has lost to [`CostTrackerConfig::history_entries`].
+    pub fn history_dropped(&self) -> u64 {
+        self.read().history_dropped()
+    }
+
+    /// What each agent cost, the dearest first; adds up to the total, exactly.
+    pub fn cost_by_agent(&self) -> Vec<Share> {
+        self.summary().by_agent
+    }
+
+    /// What each model cost, the dearest first; adds up to the total, exactly. A cost that is no model's stands under
+    /// its `ag2.cost_type` in brackets.
+    pub fn cost_by_model(&self) -> Vec<Share> {
+        self.summary().by_model
+    }
+
+    /// What each chat cost, the dearest first; adds up to the total, exactly. A cost belongs to the nearest chat, nested
+    /// chat or group chat around it. Chats of the same agents are numbered: `jack → emma`, `jack → emma (2)`.
+    pub fn cost_by_chat(&self) -> Vec<Share> {
+        self.summary().by_chat
+    }
+
+    /// The model calls that nobody knows a price for, by model; they are in no sum.
+    pub fn unpriced(&self) -> Vec<Unpriced> {
+        self.summary().unpriced
+    }
+
+    /// What the answers that came from a response cache would have cost, in US dollars.
+    pub fn saved(&self) -> f64 {
+        self.summary().saved.usd()
+    }
+
+    /// All of the above at one moment.
+    pub fn summary(&self) -> CostSummary {
+        self.read().summary()
+    }
+
+    /// The summary as a table in plain text, for a terminal.
+    pub fn report(&self) -> String {
+        report::to_text(&self.summary())
+    }
+
+    /// The summary as an HTML fragment, for a notebook. All names in it are escaped.
+    pub fn to_html(&self) -> String {
+        report::to_html(&self.summary())
+    }
+
+    /// The books, with everything in them that the caller recorded.
+    fn read(&self) -> MutexGuard<'_, Ledger> {
+        self.books.deliveries.wait();
+        self.ledger()
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.books.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TelemetryProvider for CostTrackerProvider {
+    fn name(&self) -> &str {
+        "CostTrackerProvider"
+    }
+
+    fn registered(&mut self, delivery: Delivery) {
+        self.books.deliveries.add(delivery);
+    }
+
+    fn on_records(&mut self, batch: &[Record]) -> ProviderResult {
+        let mut ledger = self.ledger();
+        for record in batch {
+            ledger.enter(record);
+        }
+        Ok(())
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Inline
+    }
+
+    fn respawn(&self) -> Option<Respawn> {
+        let provider = self.clone();
+        Some(Arc::new(move || Box::new(provider.clone())))
+    }
+}

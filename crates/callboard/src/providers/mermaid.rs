@@ -1,0 +1,165 @@
+//! The provider that draws who said what to whom, as a Mermaid sequence diagram.
+//!
+//! Names and messages are untrusted, and may hold anything: [`escape`] makes of them what Mermaid's parser reads back as
+//! the same text, and never as its own syntax. Plain words stay as they are.
+//!
+//! ```text
+//! AGENT_SEND_MSG ─▶ label (one short line) ─▶ Transcript ─▶ fold, shorten ─▶ escape ─▶ text
+//! ```
+
+mod diagram;
+mod escape;
+mod label;
+mod transcript;
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use callboard_core::{
+    Delivery, Placement, ProviderResult, Record, Respawn, TelemetryProvider, Text,
+};
+
+pub use self::diagram::DiagramOptions;
+pub use self::transcript::Interaction;
+use self::transcript::Transcript;
+use crate::providers::page::escape_html;
+use crate::providers::readers::Deliveries;
+
+/// How a diagram provider is made: what is not set has its default.
+#[derive(Clone, Debug)]
+pub struct MermaidConfig {
+    /// The most messages that are kept; the oldest go first, and a note in the diagram tells how many are gone.
+    /// Default: 100,000, which hold about 30 MB.
+    pub kept_messages: usize,
+    /// What [`MermaidDiagramProvider::generate_sequence_diagram`] draws. Default: every message, one line each.
+    pub diagram: DiagramOptions,
+}
+
+impl Default for MermaidConfig {
+    fn default() -> Self {
+        Self { kept_messages: 100_000, diagram: DiagramOptions::default() }
+    }
+}
+
+/// Draws every message that one agent sends to another and that is not silent. Clones share what they were told:
+/// register one and read another.
+///
+/// Reading first waits, for five seconds at the most, until what the reader recorded has arrived.
+///
+/// ```
+/// use callboard::{EventKind, MermaidDiagramProvider, keys};
+///
+/// let manager = callboard::manager();
+/// let diagram = MermaidDiagramProvider::default();
+/// manager.register(Box::new(diagram.clone()));
+///
+/// let run = manager.start_run("My Workflow", vec![]);
+/// run.record_event(
+///     EventKind::AgentSendMsg,
+///     vec![
+///         (keys::AGENT_SENDER.into(), "jack".into()),
+///         (keys::AGENT_RECIPIENT.into(), "emma".into()),
+///         (keys::MESSAGE.into(), "Tell me a joke.".into()),
+///         (keys::SILENT.into(), false.into()),
+///     ],
+/// );
+/// assert_eq!(
+///     diagram.generate_sequence_diagram(),
+///     "sequenceDiagram\n    participant jack\n    participant emma\n    jack->>emma: Tell me a joke."
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct MermaidDiagramProvider {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    transcript: Mutex<Transcript>,
+    options: DiagramOptions,
+    deliveries: Deliveries,
+}
+
+impl Default for MermaidDiagramProvider {
+    fn default() -> Self {
+        Self::new(MermaidConfig::default())
+    }
+}
+
+impl MermaidDiagramProvider {
+    /// A provider made as `config` says.
+    pub fn new(config: MermaidConfig) -> Self {
+        let transcript = Mutex::new(Transcript::new(config.kept_messages));
+        let (options, deliveries) = (config.diagram, Deliveries::default());
+        Self { shared: Arc::new(Shared { transcript, options, deliveries }) }
+    }
+
+    /// The diagram, as the provider's configuration says. Its lines are joined by a newline, with none at the end.
+    ///
+    /// Mermaid draws texts of up to 50,000 characters unless its `maxTextSize` is raised: for a long conversation see
+    /// [`DiagramOptions::max_messages`].
+    pub fn generate_sequence_diagram(&self) -> String {
+        self.draw(&self.shared.options)
+    }
+
+    /// The diagram, as `options` say.
+    pub fn draw(&self, options: &DiagramOptions) -> String {
+        let transcript = self.read();
+        diagram::draw(&transcript, options)
+    }
+
+    /// Every message that is drawn, in order of time.
+    pub fn interactions(&self) -> Vec<Interaction> {
+        self.read().in_order_of_time()
+    }
+
+    /// The agents that take part, in the order in which the diagram has them.
+    pub fn participants(&self) -> Vec<Text> {
+        diagram::in_order(self.read().names())
+    }
+
+    /// The diagram as an HTML fragment, for a page that has loaded Mermaid. Without it, it shows as text.
+    pub fn to_html(&self) -> String {
+        let mut html = String::new();
+        let diagram = self.generate_sequence_diagram();
+        let _ = write!(html, "<pre class=\"mermaid\">{}</pre>", escape_html(&diagram));
+        html
+    }
+
+    /// The transcript, with everything in it that the caller recorded.
+    fn read(&self) -> MutexGuard<'_, Transcript> {
+        self.shared.deliveries.wait();
+        self.transcript()
+    }
+
+    fn transcript(&self) -> MutexGuard<'_, Transcript> {
+        self.shared.transcript.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TelemetryProvider for MermaidDiagramProvider {
+    fn name(&self) -> &str {
+        "MermaidDiagramProvider"
+    }
+
+    fn registered(&mut self, delivery: Delivery) {
+        self.shared.deliveries.add(delivery);
+    }
+
+    fn on_records(&mut self, batch: &[Record]) -> ProviderResult {
+        let mut transcript = self.transcript();
+        for record in batch {
+            transcript.enter(record);
+        }
+        Ok(())
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Inline
+    }
+
+    fn respawn(&self) -> Option<Respawn> {
+        let provider = self.clone();
+        Some(Arc::new(move || Box::new(provider.clone())))
+    }
+}

@@ -1,0 +1,149 @@
+//! A message as one short line.
+
+use std::borrow::Cow;
+
+use callboard_core::{Text, Value};
+
+use crate::providers::page::cut;
+
+/// A text longer than this is cut.
+const CHARACTERS: usize = 50;
+
+/// So many tool calls, or answers to them, are named in one line.
+const MOST_TOOLS: usize = 20;
+
+/// What stands for the name of a tool that is not known.
+const UNKNOWN_TOOL: &str = "...";
+
+/// The line for a message: a text, or a map with `tool_calls`, `tool_responses` or `content`. `tool_name` knows the tool of a
+/// call id.
+pub(super) fn of_message(message: &Value, tool_name: impl Fn(&str) -> Option<Text>) -> String {
+    if let Some(calls) = filled_list(message, "tool_calls") {
+        let names =
+            calls.iter().map(|call| shown(call_name(call).as_deref().unwrap_or(UNKNOWN_TOOL)));
+        return format!("Tool Call(s) -> {}", listed(names));
+    }
+    if let Some(responses) = filled_list(message, "tool_responses") {
+        let lines = responses.iter().map(|response| {
+            let call_id = response.get("tool_call_id").and_then(Value::as_str);
+            let name = call_id.and_then(&tool_name);
+            let name = shown(name.as_deref().unwrap_or(UNKNOWN_TOOL));
+            format!("{name} -> {}", content_of(response))
+        });
+        return format!("Tool Response(s): {}", listed(lines));
+    }
+    match message {
+        Value::Map(_) => content_of(message),
+        other => shown(&text_of(other)),
+    }
+}
+
+/// The ids and names of the tools that a message calls.
+pub(super) fn tool_calls(message: &Value) -> impl Iterator<Item = (Text, Text)> {
+    let calls = message.get("tool_calls").and_then(Value::as_list).unwrap_or_default();
+    calls.iter().filter_map(|call| match call.get("id") {
+        Some(Value::Text(id)) => Some((id.clone(), call_name(call)?)),
+        _ => None,
+    })
+}
+
+fn call_name(call: &Value) -> Option<Text> {
+    match call.get("function")?.get("name")? {
+        Value::Text(name) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+fn filled_list<'a>(message: &'a Value, key: &str) -> Option<&'a [Value]> {
+    message.get(key)?.as_list().filter(|list| !list.is_empty())
+}
+
+fn content_of(message: &Value) -> String {
+    message.get("content").map(|content| shown(&text_of(content))).unwrap_or_default()
+}
+
+fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Text(text) => Cow::Borrowed(text),
+        Value::Null => Cow::Borrowed(""),
+        other => Cow::Owned(other.to_json()),
+    }
+}
+
+fn shown(text: &str) -> String {
+    cut(text, CHARACTERS).into_owned()
+}
+
+fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
+    let left_out = items.len().saturating_sub(MOST_TOOLS);
+    let mut list = items.take(MOST_TOOLS).collect::<Vec<_>>().join(", ");
+    if left_out > 0 {
+        list.push_str(&format!(", and {left_out} more"));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(message: Value, expected: &str) {
+        let tool_name = |id: &str| (id == "c1").then(|| "add".into());
+        assert_eq!(of_message(&message, tool_name), expected);
+    }
+
+    fn map(entries: &[(&'static str, Value)]) -> Value {
+        entries.iter().map(|(key, value)| ((*key).into(), value.clone())).collect::<Vec<_>>().into()
+    }
+
+    fn call(name: &'static str) -> Value {
+        map(&[("id", "c1".into()), ("function", map(&[("name", name.into())]))])
+    }
+
+    #[test]
+    fn a_text_is_cut_after_fifty_characters() {
+        check("Hi".into(), "Hi");
+        check("x".repeat(50).into(), &"x".repeat(50));
+        check("x".repeat(51).into(), &format!("{}...", "x".repeat(50)));
+        check(
+            "Emma, tell me a joke about goldfish and peanut butter.".into(),
+            "Emma, tell me a joke about goldfish and peanut but...",
+        );
+        let with_blank = format!("{} rest", "x".repeat(49));
+        check(with_blank.into(), &format!("{} ...", "x".repeat(49)));
+    }
+
+    #[test]
+    fn a_map_shows_its_content() {
+        check(map(&[("content", "y".repeat(60).into())]), &format!("{}...", "y".repeat(50)));
+        check(map(&[("content", Value::Null)]), "");
+        check(map(&[("role", "user".into())]), "");
+        check(map(&[("content", vec![map(&[("text", "a".into())])].into())]), r#"[{"text":"a"}]"#);
+        check(map(&[("content", 7_i64.into())]), "7");
+        check(Value::Null, "");
+    }
+
+    #[test]
+    fn tool_calls_show_their_names() {
+        let calls = vec![call("add"), call("multiply"), Value::Null];
+        check(
+            map(&[("content", "sum".into()), ("tool_calls", calls.into())]),
+            "Tool Call(s) -> add, multiply, ...",
+        );
+        let none = Value::from(Vec::<Value>::new());
+        check(map(&[("content", "sum".into()), ("tool_calls", none)]), "sum");
+        let many = vec![call("f"); 23];
+        let named = ["f"; 20].join(", ");
+        check(map(&[("tool_calls", many.into())]), &format!("Tool Call(s) -> {named}, and 3 more"));
+    }
+
+    #[test]
+    fn tool_responses_show_the_tool_and_what_it_said() {
+        let response = |id: &'static str, content: String| {
+            map(&[("tool_call_id", id.into()), ("content", content.into())])
+        };
+        let responses = vec![response("c1", "5".into()), response("c9", "z".repeat(51))];
+        let expected = format!("Tool Response(s): add -> 5, ... -> {}...", "z".repeat(50));
+        check(map(&[("tool_responses", responses.into()), ("content", "both".into())]), &expected);
+    }
+}

@@ -1,0 +1,1 @@
+//! Behaviour of the callboard crate, a module each.
