@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn span_ids_differ_between_threads_and_after_a_fork() {
         let here: Vec<_> = (0..1000).map(|_| RandomIds.span_id()).collect();
-        let there = std::thread::spawn(|| (0..1000).map(|_| RandomIds.span_id()).collect::<Vec<_>>());
+        let there =
+            std::thread::spawn(|| (0..1000).map(|_| RandomIds.span_id()).collect::<Vec<_>>());
         let mut all: Vec<_> = here.into_iter().chain(there.join().unwrap()).collect();
         all.sort();
         all.dedup();

@@ -89,11 +89,8 @@ impl InstrumentationManager {
     /// Starts a run: a new trace whose root is the WORKFLOW span returned. Its end ends every span still open in the run.
     pub fn start_run(&self, name: impl Into<Text>, attributes: Vec<Attribute>) -> Span {
         let Inner { pipeline, ids, clock } = self.inner.as_ref();
-        let head = RunHead {
-            trace_id: ids.trace_id(),
-            root_span_id: ids.span_id(),
-            name: name.into(),
-        };
+        let head =
+            RunHead { trace_id: ids.trace_id(), root_span_id: ids.span_id(), name: name.into() };
         let run = Arc::new(Run {
             head: Arc::new(head),
             pipeline: pipeline.clone(),
@@ -203,6 +200,17 @@ pub struct Span {
     cell: Arc<SpanCell>,
 }
 
+/// A span that may have been let go of.
+#[derive(Clone)]
+pub struct WeakSpan(Weak<SpanCell>);
+
+impl WeakSpan {
+    /// The span, while somebody holds it.
+    pub fn upgrade(&self) -> Option<Span> {
+        self.0.upgrade().map(|cell| Span { cell })
+    }
+}
+
 struct SpanCell {
     head: Arc<SpanHead>,
     run: Arc<Run>,
@@ -215,10 +223,16 @@ struct SpanCell {
 /// What was set on a span since its start.
 #[derive(Default)]
 struct Changes {
-    attributes: Vec<Attribute>,
-    /// How many of them were handed over already.
-    sent: usize,
+    unsent: Vec<Attribute>,
+    /// What was handed over already, in order.
+    sent: Vec<Arc<Vec<Attribute>>>,
     status: Status,
+}
+
+impl Changes {
+    fn sent(&self) -> impl DoubleEndedIterator<Item = &Attribute> {
+        self.sent.iter().flat_map(|attributes| attributes.iter())
+    }
 }
 
 /// The most attributes that may be set on one span; what is set beyond is left out.
@@ -269,8 +283,8 @@ impl Span {
             return;
         }
         let mut changes = lock(&self.cell.changes);
-        let room = MOST_CHANGES.saturating_sub(changes.attributes.len());
-        changes.attributes.extend(attributes.into_iter().take(room));
+        let room = MOST_CHANGES.saturating_sub(changes.unsent.len() + changes.sent.len());
+        changes.unsent.extend(attributes.into_iter().take(room));
     }
 
     /// Says how the span went. A later word replaces an earlier one.
@@ -347,18 +361,32 @@ impl Span {
     /// The latest value under `key`.
     pub fn attribute(&self, key: &str) -> Option<Value> {
         let changes = lock(&self.cell.changes);
-        find(&changes.attributes, key).or_else(|| self.cell.head.attribute(key)).cloned()
+        let sent = || changes.sent().rev().find(|(name, _)| name == key).map(|(_, value)| value);
+        let changed = find(&changes.unsent, key).or_else(sent);
+        changed.or_else(|| self.cell.head.attribute(key)).cloned()
     }
 
     /// Everything set on it, in order, with the start's attributes first.
     pub fn attributes(&self) -> Vec<Attribute> {
         let changes = lock(&self.cell.changes);
-        self.cell.head.attributes.iter().chain(&changes.attributes).cloned().collect()
+        self.cell
+            .head
+            .attributes
+            .iter()
+            .chain(changes.sent())
+            .chain(&changes.unsent)
+            .cloned()
+            .collect()
     }
 
     /// The time in its run.
     pub fn now(&self) -> UnixNanos {
         self.cell.run.clock.now()
+    }
+
+    /// A reference that does not keep the span open.
+    pub fn downgrade(&self) -> WeakSpan {
+        WeakSpan(Arc::downgrade(&self.cell))
     }
 
     /// Whether the two are one span.
@@ -370,9 +398,11 @@ impl Span {
 impl SpanCell {
     fn take_changes(&self) -> Option<Record> {
         let mut changes = lock(&self.changes);
-        let unsent = changes.attributes.get(changes.sent..).filter(|unsent| !unsent.is_empty())?;
-        let attributes = unsent.to_vec();
-        changes.sent = changes.attributes.len();
+        if changes.unsent.is_empty() {
+            return None;
+        }
+        let attributes = Arc::new(std::mem::take(&mut changes.unsent));
+        changes.sent.push(attributes.clone());
         Some(Record::SpanChanged(SpanChanged { span: self.head.clone(), attributes }))
     }
 
@@ -382,7 +412,7 @@ impl SpanCell {
         }
         lock(&self.run.open).remove(&self.head.span_id);
         if let Some(mark) = ended_by.mark() {
-            lock(&self.changes).attributes.push((keys::SPAN_ENDED_BY.into(), mark.into()));
+            lock(&self.changes).unsent.push((keys::SPAN_ENDED_BY.into(), mark.into()));
         }
         let changed = self.take_changes();
         let ended = Record::SpanEnded(SpanEnded {

@@ -11,6 +11,7 @@
 //!   still fit; at the bound whole records go. Both are counted.
 //! - A record is numbered when it is pushed; a barrier waits for a number to have been delivered, or flushed, by a lane.
 
+mod batch;
 mod lane;
 
 use std::cell::Cell;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use self::batch::{Batch, Memory};
 pub(crate) use self::lane::Lane;
 use crate::fork;
 use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
@@ -99,21 +101,6 @@ impl Delivery {
     }
 }
 
-/// Records on their way to the lanes; shared by them. Its bytes count against the queue's bound while it exists.
-pub(crate) struct Batch {
-    pub(crate) records: Vec<Record>,
-    /// The number of its last record.
-    pub(crate) through: u64,
-    pub(crate) bytes: usize,
-    held_bytes: Arc<AtomicUsize>,
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 #[derive(Default)]
 struct Queue {
     records: Vec<Record>,
@@ -147,7 +134,7 @@ pub struct Pipeline {
     lanes: Mutex<Vec<Arc<Lane>>>,
     lane_count: AtomicUsize,
     next_provider: AtomicU64,
-    held_bytes: Arc<AtomicUsize>,
+    memory: Arc<Memory>,
     /// The fork generation whose thread is running, plus one; zero without a thread.
     worker: AtomicU32,
     dropped: AtomicU64,
@@ -179,7 +166,7 @@ impl Pipeline {
             lanes: Mutex::default(),
             lane_count: AtomicUsize::new(0),
             next_provider: AtomicU64::new(0),
-            held_bytes: Arc::default(),
+            memory: Arc::default(),
             worker: AtomicU32::new(0),
             dropped: AtomicU64::new(0),
             bodies_dropped: Arc::default(),
@@ -194,7 +181,7 @@ impl Pipeline {
             return;
         }
         let mut bytes = records.iter().map(Record::size_bytes).sum::<usize>();
-        let held = self.held_bytes.load(Ordering::Relaxed);
+        let held = self.memory.held_bytes();
         if held + bytes > self.config.queue_bytes / 4 * 3 {
             let bodies = records.iter_mut().map(Record::drop_bodies).sum::<usize>() as u64;
             self.bodies_dropped.fetch_add(bodies, Ordering::Relaxed);
@@ -204,11 +191,11 @@ impl Pipeline {
                 return;
             }
         }
-        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.hold(bytes);
         let mut queue = lock(&self.queue);
         if queue.stopping {
             drop(queue);
-            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.memory.release(bytes);
             self.dropped.fetch_add(N as u64, Ordering::Relaxed);
             return;
         }
@@ -236,7 +223,9 @@ impl Pipeline {
 
     /// Delivers to the provider what was recorded so far, within `timeout`, and then lets it shut down in its own time.
     pub(crate) fn deregister(&self, id: ProviderId, timeout: Duration) -> bool {
-        let Some(lane) = self.lane(id) else { return false };
+        let Some(lane) = self.lane(id) else {
+            return false;
+        };
         self.wait_delivered(id, timeout);
         let mut lanes = lock(&self.lanes);
         lanes.retain(|other| other.id != id);
@@ -253,7 +242,9 @@ impl Pipeline {
 
     /// Waits until the provider was handed everything recorded so far; false when `timeout` passed before.
     pub(crate) fn wait_delivered(&self, id: ProviderId, timeout: Duration) -> bool {
-        let Some(lane) = self.lane(id) else { return true };
+        let Some(lane) = self.lane(id) else {
+            return true;
+        };
         let through = lock(&self.queue).recorded;
         if lane.has_delivered(through) || on_callboard_thread() {
             return true;
@@ -322,7 +313,9 @@ impl Pipeline {
         {
             return;
         }
-        let Some(pipeline) = self.this.upgrade() else { return };
+        let Some(pipeline) = self.this.upgrade() else {
+            return;
+        };
         let thread = std::thread::Builder::new().name("callboard".into());
         if let Err(error) = thread.spawn(move || pipeline.work()) {
             log::warn!("nothing is recorded, as no thread could be started: {error}");
@@ -369,16 +362,14 @@ impl Pipeline {
         if queue.records.is_empty() {
             return (None, stopping);
         }
-        let room = Vec::with_capacity(queue.records.len().clamp(64, 4096));
-        let records = std::mem::replace(&mut queue.records, room);
+        let mut records = std::mem::replace(&mut queue.records, self.memory.buffer());
         let bytes = std::mem::take(&mut queue.bytes);
-        let mut batch =
-            Batch { records, through: queue.recorded, bytes, held_bytes: self.held_bytes.clone() };
+        let through = queue.recorded;
         drop(queue);
         for processor in processors {
-            processor.process(&mut batch.records);
+            processor.process(&mut records);
         }
-        (Some(Arc::new(batch)), stopping)
+        (Some(Arc::new(Batch::new(records, through, bytes, self.memory.clone()))), stopping)
     }
 
     fn hand_over(&self, lane: &Arc<Lane>, batch: Option<&Arc<Batch>>) {
@@ -439,7 +430,7 @@ impl Pipeline {
         }
         std::mem::forget(parents);
         self.lane_count.store(lanes.len(), Ordering::Relaxed);
-        self.held_bytes.store(0, Ordering::Relaxed);
+        self.memory.release(self.memory.held_bytes());
         self.worker.store(0, Ordering::Relaxed);
     }
 }

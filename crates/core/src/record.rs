@@ -27,7 +27,7 @@ pub struct SpanChanged {
     /// The span.
     pub span: Arc<SpanHead>,
     /// What was set, in order; a later value under a key replaces an earlier one.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Arc<Vec<Attribute>>,
 }
 
 /// A point in time inside a span.
@@ -108,10 +108,14 @@ impl Record {
                     dropped
                 }
             },
-            Self::SpanChanged(SpanChanged { attributes, .. })
-            | Self::Event(Event { attributes, .. }) => {
-                let (dropped, lighter) = without_bodies(attributes);
-                *attributes = lighter;
+            Self::SpanChanged(changed) => {
+                let (dropped, lighter) = without_bodies(&changed.attributes);
+                changed.attributes = Arc::new(lighter);
+                dropped
+            }
+            Self::Event(event) => {
+                let (dropped, lighter) = without_bodies(&event.attributes);
+                event.attributes = lighter;
                 dropped
             }
             Self::SpanEnded(_) => 0,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use crate::message::Context;
 
-/// A piece of text: a constant of the program, or shared.
-#[derive(Clone)]
+/// A piece of text: a constant of the program, owned by one holder, or shared. A clone of owned text is shared text.
 pub enum Text {
     /// A constant.
     Static(&'static str),
+    /// As the program gave it, not copied.
+    Owned(Box<str>),
     /// Shared by all who hold it.
     Shared(Arc<str>),
 }
@@ -51,7 +52,18 @@ impl Text {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
+            Self::Owned(text) => text,
             Self::Shared(text) => text,
+        }
+    }
+}
+
+impl Clone for Text {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Static(text) => Self::Static(text),
+            Self::Owned(text) => Self::Shared(Arc::from(&**text)),
+            Self::Shared(text) => Self::Shared(text.clone()),
         }
     }
 }
@@ -128,7 +140,7 @@ impl From<&'static str> for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self::Shared(text.into())
+        Self::Owned(text.into_boxed_str())
     }
 }
 
@@ -197,7 +209,7 @@ impl Value {
         let held = match self {
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Double(_) => 0,
             Self::Text(Text::Static(_)) => 0,
-            Self::Text(Text::Shared(text)) => text.len(),
+            Self::Text(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
             Self::List(values) => values.iter().map(Value::size_bytes).sum(),
             Self::Map(entries) => attributes_size_bytes(entries),

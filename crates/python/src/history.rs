@@ -7,6 +7,7 @@
 use std::sync::Mutex;
 
 use callboard_core::{Context, Message, Value};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -105,12 +106,7 @@ impl Known {
 
     /// Keeps the beginning that the list shares with what is known.
     fn forget_what_differs(&mut self, messages: &Bound<'_, PyList>) {
-        let identical = self
-            .messages
-            .iter()
-            .zip(messages.iter())
-            .take_while(|((object, _), message)| object.as_ptr() == message.as_ptr())
-            .count();
+        let identical = self.count_identical(messages);
         let identical = self.changed_in_place(messages, identical).unwrap_or(identical);
         let equal = (identical..self.messages.len().min(messages.len()))
             .take_while(|&index| self.is_equal(messages, index))
@@ -121,6 +117,18 @@ impl Known {
                 *object = message.unbind();
             }
         }
+    }
+
+    /// How many messages at the beginning are the known objects themselves.
+    fn count_identical(&self, messages: &Bound<'_, PyList>) -> usize {
+        let length = messages.len();
+        let at = |index: usize| {
+            // SAFETY: the list is alive and the index within it, as nothing here runs Python code. The reference is
+            // borrowed and only compared: counting it up and down would double the time of a long history.
+            unsafe { ffi::PyList_GetItem(messages.as_ptr(), index as ffi::Py_ssize_t) }
+        };
+        let known = self.messages.iter().take(length).enumerate();
+        known.take_while(|(index, (object, _))| at(*index) == object.as_ptr()).count()
     }
 
     /// The first of the compared messages whose object is the same but whose content is not.

@@ -71,7 +71,6 @@ impl InstrumentationManager {
             None => Box::new(PythonProvider::new(provider)?),
         };
         let id = self.manager.register(sink);
-        providers::attach(provider, &self.manager, id);
         let provider = provider.clone().unbind();
         self.registered().push(Registered { provider, id, is_python });
         Ok(())

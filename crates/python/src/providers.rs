@@ -1,12 +1,34 @@
-//! The built-in providers, as Python sees them.
+//! The built-in providers, as Python sees them: thin handles that convert what they read.
+//!
+//! Reading waits until the provider has what its reader recorded; the GIL is released meanwhile.
 
-use std::time::Duration;
+mod cost;
+mod mermaid;
+mod otlp;
 
+use callboard::{Prices, TelemetryProvider};
 use callboard_core as core;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-pub(crate) fn make_manager(queue_bytes: Option<usize>, _prices: Option<String>) -> PyResult<core::InstrumentationManager> {
-    let mut config = core::ManagerConfig::default();
+use self::cost::CostTrackerProvider;
+use self::mermaid::MermaidDiagramProvider;
+use self::otlp::OpenTelemetryProvider;
+
+/// The environment variable that names a file with prices of the user's own.
+const PRICES_VARIABLE: &str = "CALLBOARD_PRICES";
+
+/// A manager that prices model calls by the file, else by the one that the environment names, else by the built-in table.
+pub(crate) fn make_manager(
+    queue_bytes: Option<usize>,
+    prices: Option<String>,
+) -> PyResult<core::InstrumentationManager> {
+    let path = prices.or_else(|| std::env::var(PRICES_VARIABLE).ok().filter(|path| !path.is_empty()));
+    let prices = match path {
+        Some(path) => Prices::load(path).map_err(|error| PyValueError::new_err(error.to_string()))?,
+        None => Prices::default(),
+    };
+    let mut config = callboard::manager_config(prices);
     if let Some(queue_bytes) = queue_bytes {
         config.pipeline.queue_bytes = queue_bytes;
         config.pipeline.provider_queue_bytes = queue_bytes / 2;
@@ -14,12 +36,19 @@ pub(crate) fn make_manager(queue_bytes: Option<usize>, _prices: Option<String>) 
     Ok(core::InstrumentationManager::new(config))
 }
 
-pub(crate) fn sink_of(_provider: &Bound<'_, PyAny>) -> Option<Box<dyn core::TelemetryProvider>> {
-    None
+/// What is to be registered for a built-in provider; none for an object of another class.
+pub(crate) fn sink_of(provider: &Bound<'_, PyAny>) -> Option<Box<dyn TelemetryProvider>> {
+    if let Ok(costs) = provider.cast::<CostTrackerProvider>() {
+        return Some(Box::new(costs.get().provider.clone()));
+    }
+    if let Ok(diagram) = provider.cast::<MermaidDiagramProvider>() {
+        return Some(Box::new(diagram.get().provider.clone()));
+    }
+    provider.cast::<OpenTelemetryProvider>().ok().map(|exporter| exporter.get().sink())
 }
 
-pub(crate) fn attach(_provider: &Bound<'_, PyAny>, _manager: &core::InstrumentationManager, _id: core::ProviderId) {}
-
-pub(crate) fn add_classes(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<CostTrackerProvider>()?;
+    module.add_class::<MermaidDiagramProvider>()?;
+    module.add_class::<OpenTelemetryProvider>()
 }

@@ -478,7 +478,7 @@ fn exception_texts(error: &Bound<'_, PyBaseException>) -> (String, String, Strin
     (class_name(error), text_of(error), stack.map(|lines| lines.concat()).unwrap_or_default())
 }
 
-fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Py<PyAny>> {
+pub(crate) fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Py<PyAny>> {
     let module = py.import("datetime")?;
     let utc = module.getattr("timezone")?.getattr("utc")?;
     let microseconds = (unix_ns / 1000) as f64 / 1e6;

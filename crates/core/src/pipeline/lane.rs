@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{
-    Batch, ON_CALLBOARD_THREAD, PipelineConfig, ProviderId, ProviderStatistics, lock,
-};
+use super::{Batch, ON_CALLBOARD_THREAD, PipelineConfig, ProviderId, ProviderStatistics, lock};
 use crate::provider::{Placement, ProviderError, ProviderResult, Respawn, TelemetryProvider};
 
 pub(crate) struct Lane {
@@ -104,18 +102,16 @@ impl Lane {
     }
 
     fn without_bodies(&self, batch: &Batch) -> Arc<Batch> {
-        let mut records = batch.records.clone();
-        let dropped = records.iter_mut().map(|record| record.drop_bodies()).sum::<usize>();
-        self.bodies_dropped.fetch_add(dropped as u64, Ordering::Relaxed);
-        let bytes = records.iter().map(|record| record.size_bytes()).sum();
-        let held_bytes = batch.held_bytes.clone();
-        held_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Arc::new(Batch { records, through: batch.through, bytes, held_bytes })
+        let (lighter, bodies) = batch.without_bodies();
+        self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
+        Arc::new(lighter)
     }
 
     /// Starts the provider's thread, if it has not been.
     pub(crate) fn start_thread(self: &Arc<Self>) {
-        let Some(provider) = lock(&self.provider).take() else { return };
+        let Some(provider) = lock(&self.provider).take() else {
+            return;
+        };
         let lane = self.clone();
         let thread = std::thread::Builder::new().name(format!("callboard {}", self.name));
         if let Err(error) = thread.spawn(move || lane.run(provider)) {

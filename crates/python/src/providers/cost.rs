@@ -1,0 +1,105 @@
+//! `CostTrackerProvider`.
+
+use callboard::providers::cost::{CostTrackerConfig, Share};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::value::attributes_to_python;
+
+/// Adds up what model calls, and anything else with a cost, cost.
+///
+/// Every COST event with an `ag2.cost` counts, a program's own too. The price of a model call is the one that the program
+/// configured, else what the framework says where it is above 0, else the price table's (a price file of your own first);
+/// a call that nobody has a price for is `unpriced`, and in no sum. Answers from a response cache cost nothing: see `saved`.
+///
+/// Args:
+///     history_entries: the most entries of `cost_history`; the oldest go first. Sums never lose anything.
+#[pyclass(module = "callboard", subclass, frozen, weakref)]
+pub(crate) struct CostTrackerProvider {
+    pub(crate) provider: callboard::CostTrackerProvider,
+}
+
+#[pymethods]
+impl CostTrackerProvider {
+    #[new]
+    #[pyo3(signature = (*, history_entries=None))]
+    fn new(history_entries: Option<usize>) -> Self {
+        let defaults = CostTrackerConfig::default();
+        let history_entries = history_entries.unwrap_or(defaults.history_entries);
+        Self { provider: callboard::CostTrackerProvider::new(CostTrackerConfig { history_entries }) }
+    }
+
+    /// What everything cost so far, in US dollars.
+    #[getter]
+    fn total_cost(&self, py: Python<'_>) -> f64 {
+        py.detach(|| self.provider.total_cost())
+    }
+
+    /// A dict for each COST event that counts, in the order of recording, with the event's attributes.
+    #[getter]
+    fn cost_history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for entry in py.detach(|| self.provider.cost_history()) {
+            list.append(attributes_to_python(py, &entry)?)?;
+        }
+        Ok(list)
+    }
+
+    /// US dollars by the name of the agent that called, the dearest first. They add up to the total.
+    fn cost_by_agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        shares(py, &py.detach(|| self.provider.cost_by_agent()))
+    }
+
+    /// US dollars by model, the dearest first. They add up to the total.
+    fn cost_by_model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        shares(py, &py.detach(|| self.provider.cost_by_model()))
+    }
+
+    /// US dollars by the nearest chat around the call, the dearest first. They add up to the total.
+    fn cost_by_chat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        shares(py, &py.detach(|| self.provider.cost_by_chat()))
+    }
+
+    /// The calls that nobody has a price for, a dict a model: `model`, `calls`, `input_tokens`, `output_tokens`.
+    #[getter]
+    fn unpriced<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for model in py.detach(|| self.provider.unpriced()) {
+            let entry = PyDict::new(py);
+            entry.set_item("model", model.model)?;
+            entry.set_item("calls", model.calls)?;
+            entry.set_item("input_tokens", model.input_tokens)?;
+            entry.set_item("output_tokens", model.output_tokens)?;
+            list.append(entry)?;
+        }
+        Ok(list)
+    }
+
+    /// What answers from a response cache would have cost, in US dollars.
+    #[getter]
+    fn saved(&self, py: Python<'_>) -> f64 {
+        py.detach(|| self.provider.saved())
+    }
+
+    /// The costs as a table of plain text.
+    fn report(&self, py: Python<'_>) -> String {
+        py.detach(|| self.provider.report())
+    }
+
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        py.detach(|| self.provider.to_html())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let summary = py.detach(|| self.provider.summary());
+        format!("<CostTrackerProvider: {:.6} USD in {} cost events>", summary.total.usd(), summary.events)
+    }
+}
+
+fn shares<'py>(py: Python<'py>, shares: &[Share]) -> PyResult<Bound<'py, PyDict>> {
+    let by_name = PyDict::new(py);
+    for share in shares {
+        by_name.set_item(&share.name, share.cost.usd())?;
+    }
+    Ok(by_name)
+}

@@ -1,0 +1,80 @@
+//! `MermaidDiagramProvider`.
+
+use callboard::providers::mermaid::{DiagramOptions, MermaidConfig};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::span::datetime;
+
+/// Draws who said what to whom, as a Mermaid sequence diagram.
+///
+/// Args:
+///     fold: whether rounds that repeat are drawn once, in a `loop`.
+///     max_messages: the most messages that are drawn, the first and the last ones; a note tells how many are left out.
+///     kept_messages: the most messages that are kept at all; the oldest go first. Default: 100,000.
+#[pyclass(module = "callboard", subclass, frozen, weakref)]
+pub(crate) struct MermaidDiagramProvider {
+    pub(crate) provider: callboard::MermaidDiagramProvider,
+    options: DiagramOptions,
+}
+
+#[pymethods]
+impl MermaidDiagramProvider {
+    #[new]
+    #[pyo3(signature = (*, fold=false, max_messages=None, kept_messages=None))]
+    fn new(fold: bool, max_messages: Option<usize>, kept_messages: Option<usize>) -> Self {
+        let defaults = MermaidConfig::default();
+        let options = DiagramOptions { fold, max_messages };
+        let config = MermaidConfig {
+            kept_messages: kept_messages.unwrap_or(defaults.kept_messages),
+            diagram: options.clone(),
+        };
+        Self { provider: callboard::MermaidDiagramProvider::new(config), options }
+    }
+
+    /// The diagram's text. Arguments that are given replace the provider's own for this drawing.
+    #[pyo3(signature = (*, fold=None, max_messages=None))]
+    fn generate_sequence_diagram(
+        &self,
+        py: Python<'_>,
+        fold: Option<bool>,
+        max_messages: Option<usize>,
+    ) -> String {
+        let options = DiagramOptions {
+            fold: fold.unwrap_or(self.options.fold),
+            max_messages: max_messages.or(self.options.max_messages),
+        };
+        py.detach(|| self.provider.draw(&options))
+    }
+
+    /// Every message that is drawn, in order of time: tuples of the time (a `datetime` in UTC), the sender, the recipient
+    /// and what the diagram shows of the message.
+    #[getter]
+    fn interactions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for said in py.detach(|| self.provider.interactions()) {
+            let time = datetime(py, said.time_unix_ns)?;
+            list.append((time, said.from.as_str(), said.to.as_str(), said.message))?;
+        }
+        Ok(list)
+    }
+
+    /// The agents that take part, in the diagram's order; each name stands under itself.
+    #[getter]
+    fn participants<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let names = PyDict::new(py);
+        for name in py.detach(|| self.provider.participants()) {
+            names.set_item(name.as_str(), name.as_str())?;
+        }
+        Ok(names)
+    }
+
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        py.detach(|| self.provider.to_html())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let messages = py.detach(|| self.provider.interactions()).len();
+        format!("<MermaidDiagramProvider: {messages} messages>")
+    }
+}
