@@ -68,7 +68,7 @@ test-rust: $(STAMPS)/rust $(if $(MERMAID),$(MERMAID)node_modules/.package-lock.j
 
 .PHONY: test-python
 test-python: $(STAMPS)/native-dev
-	$(PY) -m pytest tests/python tests/examples
+	$(PY) -m pytest tests/python tests/examples tests/tidy
 
 .PHONY: test-ag2
 test-ag2: $(AG2_OLDER:%=test-ag2-%)
