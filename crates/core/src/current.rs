@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::manager::Span;
+use crate::handle::Span;
 
 thread_local! {
     static ENTERED: RefCell<Vec<Span>> = const { RefCell::new(Vec::new()) };

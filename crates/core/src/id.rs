@@ -4,17 +4,18 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::num::{NonZeroU64, NonZeroU128};
 use std::str::FromStr;
 
 use crate::fork;
 
 /// The id of a trace: 128 bits, never zero. Its text form is 32 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TraceId(u128);
+pub struct TraceId(NonZeroU128);
 
 /// The id of a span: 64 bits, never zero. Its text form is 16 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SpanId(u64);
+pub struct SpanId(NonZeroU64);
 
 /// A text that is no id: wrong length, not hex, or all zeros.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,27 +27,30 @@ pub struct ParseIdError {
 }
 
 macro_rules! id_type {
-    ($name:ident, $int:ty, $bytes:literal, $digits:literal, $what:literal) => {
+    ($name:ident, $nonzero:ident, $int:ty, $bytes:literal, $digits:literal, $what:literal) => {
         impl $name {
             /// The id with this number; zero, which OpenTelemetry calls invalid, becomes one.
             pub const fn from_int(number: $int) -> Self {
-                Self(if number == 0 { 1 } else { number })
+                match $nonzero::new(number) {
+                    Some(number) => Self(number),
+                    None => Self($nonzero::MIN),
+                }
             }
 
             /// The id as a number.
             pub const fn to_int(self) -> $int {
-                self.0
+                self.0.get()
             }
 
             /// The id as big-endian bytes, as OTLP carries it.
             pub const fn to_bytes(self) -> [u8; $bytes] {
-                self.0.to_be_bytes()
+                self.0.get().to_be_bytes()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!("{:0", $digits, "x}"), self.0)
+                write!(f, concat!("{:0", $digits, "x}"), self.0.get())
             }
         }
 
@@ -63,7 +67,7 @@ macro_rules! id_type {
                 let well_formed =
                     text.len() == $bytes * 2 && text.bytes().all(|b| b.is_ascii_hexdigit());
                 match <$int>::from_str_radix(text, 16) {
-                    Ok(number) if well_formed && number != 0 => Ok(Self(number)),
+                    Ok(number) if well_formed && number != 0 => Ok(Self::from_int(number)),
                     _ => Err(ParseIdError { text: text.into(), what: $what, digits: $bytes * 2 }),
                 }
             }
@@ -71,8 +75,8 @@ macro_rules! id_type {
     };
 }
 
-id_type!(TraceId, u128, 16, "32", "trace");
-id_type!(SpanId, u64, 8, "16", "span");
+id_type!(TraceId, NonZeroU128, u128, 16, "32", "trace");
+id_type!(SpanId, NonZeroU64, u64, 8, "16", "span");
 
 /// Where ids come from: random in a program, counted in a test.
 pub trait IdSource: Send + Sync {

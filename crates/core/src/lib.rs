@@ -11,6 +11,7 @@
 pub mod current;
 pub mod event;
 pub mod fork;
+pub mod handle;
 pub mod id;
 pub mod json;
 pub mod keys;
@@ -26,10 +27,9 @@ pub mod value;
 
 pub use current::{Entered, Within, current_span};
 pub use event::EventKind;
+pub use handle::{Span, WeakSpan};
 pub use id::{IdSource, SpanId, TraceId};
-pub use manager::{
-    DEFAULT_WORKFLOW_NAME, InstrumentationManager, ManagerConfig, Span, WeakManager,
-};
+pub use manager::{DEFAULT_WORKFLOW_NAME, InstrumentationManager, ManagerConfig, WeakManager};
 pub use message::{Context, Message};
 pub use pipeline::{Delivery, PipelineConfig, ProviderId, ProviderStatistics, Statistics};
 pub use provider::{

@@ -13,17 +13,21 @@
 
 mod batch;
 mod lane;
+mod queue;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use self::batch::{Batch, Memory};
-pub(crate) use self::lane::Lane;
+use self::batch::Batch;
+use self::lane::Lane;
+use self::queue::{Assembler, Buffers, Runs};
+pub(crate) use self::queue::{Entry, Happening, IdHasher, RunNumber, SpanReference};
 use crate::fork;
 use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
-use crate::record::Record;
+use crate::record::drop_bodies;
+use crate::span::RunHead;
 
 /// The bounds and the pace of a pipeline.
 #[derive(Clone, Debug)]
@@ -103,8 +107,7 @@ impl Delivery {
 
 #[derive(Default)]
 struct Queue {
-    records: Vec<Record>,
-    bytes: usize,
+    buffers: Buffers,
     /// The number of the last record pushed.
     recorded: u64,
     /// The thread is to look at the queue now.
@@ -132,9 +135,10 @@ pub struct Pipeline {
     /// Wakes the thread, and whoever waits for it to rest.
     wake: Condvar,
     lanes: Mutex<Vec<Arc<Lane>>>,
-    lane_count: AtomicUsize,
     next_provider: AtomicU64,
-    memory: Arc<Memory>,
+    runs: Mutex<Runs>,
+    /// What the batches hold that some lane has yet to let go of.
+    held_bytes: Arc<AtomicUsize>,
     /// The fork generation whose thread is running, plus one; zero without a thread.
     worker: AtomicU32,
     dropped: AtomicU64,
@@ -164,9 +168,9 @@ impl Pipeline {
             queue: Mutex::default(),
             wake: Condvar::new(),
             lanes: Mutex::default(),
-            lane_count: AtomicUsize::new(0),
             next_provider: AtomicU64::new(0),
-            memory: Arc::default(),
+            runs: Mutex::default(),
+            held_bytes: Arc::default(),
             worker: AtomicU32::new(0),
             dropped: AtomicU64::new(0),
             bodies_dropped: Arc::default(),
@@ -175,34 +179,31 @@ impl Pipeline {
         pipeline
     }
 
-    /// Puts records into the queue, in one step; never waits for a provider.
-    pub(crate) fn push<const N: usize>(&self, mut records: [Record; N]) {
-        if self.lane_count.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let mut bytes = records.iter().map(Record::size_bytes).sum::<usize>();
-        let held = self.memory.held_bytes();
-        if held + bytes > self.config.queue_bytes / 4 * 3 {
-            let bodies = records.iter_mut().map(Record::drop_bodies).sum::<usize>() as u64;
-            self.bodies_dropped.fetch_add(bodies, Ordering::Relaxed);
-            bytes = records.iter().map(Record::size_bytes).sum();
-            if held + bytes > self.config.queue_bytes {
-                self.dropped.fetch_add(N as u64, Ordering::Relaxed);
-                return;
-            }
-        }
-        self.memory.hold(bytes);
+    /// Makes a run known; `handles` is alive while something can be recorded in it.
+    pub(crate) fn add_run(&self, head: Arc<RunHead>, handles: Weak<()>) -> RunNumber {
+        lock(&self.runs).add(head, handles)
+    }
+
+    /// Puts what happened to a span into the queue, in one step; never waits for a provider.
+    pub(crate) fn push<const N: usize>(&self, span: SpanReference, mut entries: [Entry<'_>; N]) {
+        let mut bytes = entries.iter().map(Entry::size_bytes).sum::<usize>();
         let mut queue = lock(&self.queue);
-        if queue.stopping {
-            drop(queue);
-            self.memory.release(bytes);
+        let held = queue.buffers.bytes + self.held_bytes.load(Ordering::Relaxed);
+        if held + bytes > self.config.queue_bytes / 4 * 3 {
+            let bodies = entries.iter_mut().map(|entry| drop_bodies(entry.attributes.to_mut()));
+            self.bodies_dropped.fetch_add(bodies.sum::<usize>() as u64, Ordering::Relaxed);
+            bytes = entries.iter().map(Entry::size_bytes).sum();
+        }
+        if held + bytes > self.config.queue_bytes || queue.stopping {
             self.dropped.fetch_add(N as u64, Ordering::Relaxed);
             return;
         }
-        queue.records.extend(records);
-        queue.bytes += bytes;
+        for entry in entries {
+            queue.buffers.push(span, entry);
+        }
+        queue.buffers.bytes += bytes;
         queue.recorded += N as u64;
-        let wants_waking = queue.bytes > self.config.queue_bytes / 2 && !queue.kicked;
+        let wants_waking = queue.buffers.bytes > self.config.queue_bytes / 2 && !queue.kicked;
         queue.kicked |= wants_waking;
         drop(queue);
         if wants_waking {
@@ -217,7 +218,6 @@ impl Pipeline {
         let since = lock(&self.queue).recorded;
         let mut lanes = lock(&self.lanes);
         lanes.push(Lane::new(id, provider, since, &self.config, &self.bodies_dropped));
-        self.lane_count.store(lanes.len(), Ordering::Relaxed);
         id
     }
 
@@ -229,7 +229,6 @@ impl Pipeline {
         self.wait_delivered(id, timeout);
         let mut lanes = lock(&self.lanes);
         lanes.retain(|other| other.id != id);
-        self.lane_count.store(lanes.len(), Ordering::Relaxed);
         drop(lanes);
         lane.close();
         if lane.is_inline() {
@@ -324,10 +323,9 @@ impl Pipeline {
 
     fn work(&self) {
         ON_CALLBOARD_THREAD.set(true);
-        let mut processors = (self.processors)();
-        let mut pace = Pace::new(&self.config);
+        let mut worker = Worker::new(&self.config, (self.processors)());
         loop {
-            let (batch, stopping) = self.next_batch(&mut pace, &mut processors);
+            let (batch, stopping) = self.next_batch(&mut worker);
             let lanes = lock(&self.lanes).clone();
             for lane in &lanes {
                 self.hand_over(lane, batch.as_ref());
@@ -339,15 +337,33 @@ impl Pipeline {
         }
     }
 
-    /// Waits for its turn, takes what is in the queue and lets the processors see it.
-    fn next_batch(
-        &self,
-        pace: &mut Pace,
-        processors: &mut [Box<dyn RecordProcessor>],
-    ) -> (Option<Arc<Batch>>, bool) {
+    /// Waits for its turn, takes what is in the queue, makes records of it and lets the processors see them.
+    fn next_batch(&self, worker: &mut Worker) -> (Option<Arc<Batch>>, bool) {
+        let mut queue = self.wait_for_turn(&mut worker.pace);
+        queue.kicked = false;
+        let stopping = queue.stopping;
+        if queue.buffers.is_empty() {
+            return (None, stopping);
+        }
+        std::mem::swap(&mut queue.buffers, &mut worker.buffers);
+        let bytes = worker.buffers.bytes;
+        let numbers = queue.recorded - worker.buffers.len() as u64..queue.recorded;
+        // Held without a gap, so that the program never sees room that there is not.
+        let held = Batch::new(Vec::new(), numbers.clone(), bytes, self.held_bytes.clone());
+        drop(queue);
+        let mut records = worker.assembler.assemble(&mut worker.buffers, &mut lock(&self.runs));
+        for processor in &mut worker.processors {
+            processor.process(&mut records);
+        }
+        let batch = Batch::new(records, numbers, bytes, self.held_bytes.clone());
+        drop(held);
+        (Some(Arc::new(batch)), stopping)
+    }
+
+    fn wait_for_turn(&self, pace: &mut Pace) -> MutexGuard<'_, Queue> {
         let mut queue = lock(&self.queue);
         if !queue.kicked && !queue.stopping {
-            let wait = pace.next(queue.records.is_empty());
+            let wait = pace.next(queue.buffers.is_empty());
             let waited = self.wake.wait_timeout(queue, wait);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -357,19 +373,7 @@ impl Pipeline {
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         queue.resting = false;
-        queue.kicked = false;
-        let stopping = queue.stopping;
-        if queue.records.is_empty() {
-            return (None, stopping);
-        }
-        let mut records = std::mem::replace(&mut queue.records, self.memory.buffer());
-        let bytes = std::mem::take(&mut queue.bytes);
-        let through = queue.recorded;
-        drop(queue);
-        for processor in processors {
-            processor.process(&mut records);
-        }
-        (Some(Arc::new(Batch::new(records, through, bytes, self.memory.clone()))), stopping)
+        queue
     }
 
     fn hand_over(&self, lane: &Arc<Lane>, batch: Option<&Arc<Batch>>) {
@@ -416,7 +420,6 @@ impl Pipeline {
     /// Starts anew in a forked child. Whatever a thread of the parent's may hold is left alone and never freed.
     pub(crate) fn restart_in_child(&self) {
         let (Ok(mut queue), Ok(mut lanes)) = (self.queue.try_lock(), self.lanes.try_lock()) else {
-            self.lane_count.store(0, Ordering::Relaxed);
             return;
         };
         let recorded = queue.recorded;
@@ -429,9 +432,24 @@ impl Pipeline {
             }));
         }
         std::mem::forget(parents);
-        self.lane_count.store(lanes.len(), Ordering::Relaxed);
-        self.memory.release(self.memory.held_bytes());
+        self.held_bytes.store(0, Ordering::Relaxed);
         self.worker.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What the thread keeps between two batches.
+struct Worker {
+    pace: Pace,
+    /// Changes places with the queue's buffers.
+    buffers: Buffers,
+    assembler: Assembler,
+    processors: Vec<Box<dyn RecordProcessor>>,
+}
+
+impl Worker {
+    fn new(config: &PipelineConfig, processors: Vec<Box<dyn RecordProcessor>>) -> Self {
+        let (buffers, assembler) = (Buffers::default(), Assembler::default());
+        Self { pace: Pace::new(config), buffers, assembler, processors }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::event::EventKind;
 use crate::span::{EndedBy, SpanHead, Status};
 use crate::time::UnixNanos;
-use crate::value::{Attribute, Text, Value, attributes_size_bytes, find};
+use crate::value::{Attribute, Value, attributes_size_bytes, find};
 
 /// One thing that happened to a span.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct SpanChanged {
     /// The span.
     pub span: Arc<SpanHead>,
     /// What was set, in order; a later value under a key replaces an earlier one.
-    pub attributes: Arc<Vec<Attribute>>,
+    pub attributes: Vec<Attribute>,
 }
 
 /// A point in time inside a span.
@@ -96,41 +96,27 @@ impl Record {
     /// Puts [`BODY_DROPPED`] in place of every large value; says how many there were.
     pub(crate) fn drop_bodies(&mut self) -> usize {
         match self {
-            Self::SpanStarted(span) => match without_bodies(&span.attributes) {
-                (0, _) => 0,
-                (dropped, attributes) => {
-                    *span = Arc::new(SpanHead {
-                        run: span.run.clone(),
-                        kind: span.kind.clone(),
-                        attributes: attributes.into(),
-                        ..**span
-                    });
-                    dropped
+            Self::SpanStarted(span) => {
+                let mut attributes = span.attributes.to_vec();
+                let dropped = drop_bodies(&mut attributes);
+                if dropped > 0 {
+                    let (run, kind) = (span.run.clone(), span.kind.clone());
+                    *span =
+                        Arc::new(SpanHead { run, kind, attributes: attributes.into(), ..**span });
                 }
-            },
-            Self::SpanChanged(changed) => {
-                let (dropped, lighter) = without_bodies(&changed.attributes);
-                changed.attributes = Arc::new(lighter);
                 dropped
             }
-            Self::Event(event) => {
-                let (dropped, lighter) = without_bodies(&event.attributes);
-                event.attributes = lighter;
-                dropped
-            }
+            Self::SpanChanged(changed) => drop_bodies(&mut changed.attributes),
+            Self::Event(event) => drop_bodies(&mut event.attributes),
             Self::SpanEnded(_) => 0,
         }
     }
 }
 
-fn without_bodies(attributes: &[Attribute]) -> (usize, Vec<Attribute>) {
-    let mut dropped = 0;
-    let lighter = attributes.iter().map(|(key, value)| {
-        let is_body = matches!(value, Value::Messages(_)) || value.size_bytes() > BODY_BYTES;
-        dropped += usize::from(is_body);
-        let kept = if is_body { Value::Text(Text::Static(BODY_DROPPED)) } else { value.clone() };
-        (key.clone(), kept)
-    });
-    let lighter = lighter.collect();
-    (dropped, lighter)
+/// Puts [`BODY_DROPPED`] in place of every large value; says how many there were.
+pub(crate) fn drop_bodies(attributes: &mut [Attribute]) -> usize {
+    let is_body =
+        |value: &Value| matches!(value, Value::Messages(_)) || value.size_bytes() > BODY_BYTES;
+    let bodies = attributes.iter_mut().filter(|(_, value)| is_body(value));
+    bodies.map(|(_, value)| *value = Value::from(BODY_DROPPED)).count()
 }

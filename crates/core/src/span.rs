@@ -31,7 +31,7 @@ macro_rules! kinds {
             /// The kind as text that is cheap to keep.
             pub fn text(&self) -> Text {
                 match self {
-                    $(Self::$member => Text::Static($value),)*
+                    $(Self::$member => Text::from_static($value),)*
                     Self::Custom(value) => value.clone(),
                 }
             }

@@ -5,17 +5,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::message::Context;
 
-/// A piece of text: a constant of the program, owned by one holder, or shared. A clone of owned text is shared text.
-pub enum Text {
-    /// A constant.
-    Static(&'static str),
-    /// As the program gave it, not copied.
-    Owned(Box<str>),
-    /// Shared by all who hold it.
-    Shared(Arc<str>),
-}
+/// A piece of text that is cheap to clone: short text stands in the value itself, longer text is shared, and a constant of
+/// the program is only pointed to.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Text(SmolStr);
 
 /// The name of an attribute.
 pub type Key = Text;
@@ -48,23 +45,24 @@ pub enum Value {
 }
 
 impl Text {
+    /// A constant of the program.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(SmolStr::new_static(text))
+    }
+
+    /// A copy of `text`.
+    pub fn new(text: &str) -> Self {
+        Self(SmolStr::new(text))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
-        match self {
-            Self::Static(text) => text,
-            Self::Owned(text) => text,
-            Self::Shared(text) => text,
-        }
+        &self.0
     }
-}
 
-impl Clone for Text {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Static(text) => Self::Static(text),
-            Self::Owned(text) => Self::Shared(Arc::from(&**text)),
-            Self::Shared(text) => Self::Shared(text.clone()),
-        }
+    /// How many bytes it holds outside of itself.
+    fn heap_bytes(&self) -> usize {
+        if self.0.is_heap_allocated() { self.len() } else { 0 }
     }
 }
 
@@ -72,23 +70,15 @@ impl std::ops::Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.as_str()
+        &self.0
     }
 }
 
 impl std::borrow::Borrow<str> for Text {
     fn borrow(&self) -> &str {
-        self.as_str()
+        &self.0
     }
 }
-
-impl PartialEq for Text {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Text {}
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
@@ -99,24 +89,6 @@ impl PartialEq<str> for Text {
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
         self.as_str() == *other
-    }
-}
-
-impl std::hash::Hash for Text {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-impl PartialOrd for Text {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Text {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_str().cmp(other.as_str())
     }
 }
 
@@ -134,19 +106,19 @@ impl fmt::Display for Text {
 
 impl From<&'static str> for Text {
     fn from(text: &'static str) -> Self {
-        Self::Static(text)
+        Self::from_static(text)
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self::Owned(text.into_boxed_str())
+        Self(SmolStr::from(text))
     }
 }
 
 impl From<Arc<str>> for Text {
     fn from(text: Arc<str>) -> Self {
-        Self::Shared(text)
+        Self(SmolStr::from(text))
     }
 }
 
@@ -208,8 +180,7 @@ impl Value {
     pub fn size_bytes(&self) -> usize {
         let held = match self {
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Double(_) => 0,
-            Self::Text(Text::Static(_)) => 0,
-            Self::Text(text) => text.len(),
+            Self::Text(text) => text.heap_bytes(),
             Self::Bytes(bytes) => bytes.len(),
             Self::List(values) => values.iter().map(Value::size_bytes).sum(),
             Self::Map(entries) => attributes_size_bytes(entries),
@@ -253,9 +224,9 @@ value_from! {
     u32 => |number| Value::Int(i64::from(number)),
     f64 => Value::Double,
     Text => Value::Text,
-    &'static str => |text| Value::Text(Text::Static(text)),
+    &'static str => |text| Value::Text(Text::from_static(text)),
     String => |text| Value::Text(Text::from(text)),
-    Arc<str> => |text| Value::Text(Text::Shared(text)),
+    Arc<str> => |text| Value::Text(Text::from(text)),
     Context => Value::Messages,
     Vec<Value> => |values: Vec<Value>| Value::List(values.into()),
     Vec<Attribute> => |entries: Vec<Attribute>| Value::Map(entries.into()),

@@ -3,12 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use callboard_core::manager::WeakManager;
-use callboard_core::{InstrumentationManager, Span, fork};
+use callboard_core::{InstrumentationManager, Span, WeakManager, WeakSpan, fork};
 use log::{Level, LevelFilter, Log, Metadata};
 use pyo3::prelude::*;
 
-use callboard_core::manager::WeakSpan;
 
 static MANAGERS: Mutex<Vec<WeakManager>> = Mutex::new(Vec::new());
 static ROOTS: Mutex<Vec<WeakSpan>> = Mutex::new(Vec::new());

@@ -13,7 +13,7 @@ use crate::kinds;
 use crate::lifecycle;
 use crate::providers;
 use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
-use crate::value::{shared, text_of, to_value};
+use crate::value::{text_of, to_value};
 
 /// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -100,10 +100,10 @@ impl InstrumentationManager {
         let mut given = crate::value::attributes(attributes);
         let outer = current_span(py);
         if let Some(outer) = outer.as_ref().and_then(|outer| outer.get().span()) {
-            given.push((core::keys::OUTER_TRACE_ID.into(), shared(outer.trace_id().to_string()).into()));
-            given.push((core::keys::OUTER_SPAN_ID.into(), shared(outer.span_id().to_string()).into()));
+            given.push((core::keys::OUTER_TRACE_ID.into(), outer.trace_id().to_string().into()));
+            given.push((core::keys::OUTER_SPAN_ID.into(), outer.span_id().to_string().into()));
         }
-        let root = slf.get().manager.start_run(shared(name), given);
+        let root = slf.get().manager.start_run(name, given);
         lifecycle::watch_run(&root);
         SpanContext::make_current(py, root, RunOwner::new(slf.clone().unbind()), outer)
     }

@@ -13,7 +13,7 @@ use crate::history::{Histories, Messages};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel;
-use crate::value::{attributes_to_python, class_name, shared, text_of, to_value};
+use crate::value::{attributes_to_python, class_name, text_of, to_value};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
 ///
@@ -152,7 +152,7 @@ impl SpanContext {
 
     fn kind_of(&self) -> &SpanKind {
         match &self.state {
-            State::Live(live) => &live.span.head().kind,
+            State::Live(live) => live.span.kind(),
             State::Described(described) => &described.kind,
         }
     }
@@ -209,7 +209,7 @@ impl SpanContext {
     #[getter]
     fn parent_span_id(&self) -> Option<String> {
         match &self.state {
-            State::Live(live) => live.span.head().parent_span_id.map(|id: SpanId| id.to_string()),
+            State::Live(live) => live.span.parent_span_id().map(|id: SpanId| id.to_string()),
             State::Described(described) => described.parent_span_id.clone(),
         }
     }
@@ -218,7 +218,7 @@ impl SpanContext {
     #[getter]
     fn timestamp(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.state {
-            State::Live(live) => datetime(py, live.span.head().start_unix_ns),
+            State::Live(live) => datetime(py, live.span.start_unix_ns()),
             State::Described(described) => {
                 Ok(described.timestamp.as_ref().map_or_else(|| py.None(), |time| time.clone_ref(py)))
             }
@@ -234,7 +234,7 @@ impl SpanContext {
     /// The name of the run that the span is in; empty where there is none.
     #[getter]
     fn run_name(&self) -> String {
-        self.span().map_or_else(String::new, |span| span.head().run.name.to_string())
+        self.span().map_or_else(String::new, |span| span.run().name.to_string())
     }
 
     /// The manager that recorded the span; None where it belongs to no run here.
@@ -317,14 +317,14 @@ impl SpanContext {
     fn record_exception(&self, error: &Bound<'_, PyBaseException>) {
         if let Some(span) = self.span() {
             let (class, message, stack) = exception_texts(error);
-            span.record_exception(shared(class), shared(message), shared(stack));
+            span.record_exception(class.into(), message.into(), stack.into());
         }
     }
 
     /// Says that the span failed, and why, where there is no exception to tell of it.
     fn set_error(&self, message: &Bound<'_, PyAny>) {
         if let Some(span) = self.span() {
-            span.set_status(Status::Error { message: shared(text_of(message)) });
+            span.set_status(Status::Error { message: text_of(message).into() });
         }
     }
 
@@ -386,8 +386,7 @@ impl SpanContext {
     ) -> PyResult<()> {
         let Some(live) = self.live().filter(|live| !live.span.is_ended()) else { return Ok(()) };
         live.span.end();
-        let head = live.span.head();
-        if head.parent_span_id == Some(head.run.root_span_id) {
+        if live.span.parent_span_id() == Some(live.span.run().root_span_id) {
             live.run.manager.get().settle(this.py());
         }
         let mut candidate = current;

@@ -3,20 +3,21 @@
 //! Whatever a program passes becomes a value, within bounds, and never an exception: numbers too large, texts that are no
 //! UTF-8, cycles and objects whose `__str__` raises included.
 
-use std::sync::Arc;
-
 use callboard_core::{Attribute, Context, Key, Text, Value};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
-    PyTuple,
+    PyTuple, PyType,
 };
 
+use crate::guard::quietly;
 use crate::history::Messages;
 use crate::known::Known;
 
 /// The most bytes of text that one value may have, in all its parts together. What is beyond is cut, and that is said.
 const MOST_TEXT_BYTES: usize = 8 << 20;
+/// The most bytes of an attribute's name. What is beyond is cut.
+const MOST_NAME_BYTES: usize = 1024;
 /// The most parts that one value may have.
 const MOST_PARTS: usize = 100_000;
 /// How deep a value may nest.
@@ -31,7 +32,9 @@ pub(crate) fn attributes(attributes: Option<&Bound<'_, PyAny>>) -> Vec<Attribute
     let Some(entries) = attributes.and_then(|given| given.cast::<PyDict>().ok()) else {
         return Vec::new();
     };
-    entries.iter().map(|(name, value)| (key(&name), to_value(&value))).collect()
+    // Taken out first: what a value runs when it is rendered may change the dict.
+    let entries: Vec<_> = entries.iter().collect();
+    entries.iter().map(|(name, value)| (key(name), to_value(value))).collect()
 }
 
 /// The value of an object.
@@ -40,7 +43,7 @@ pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
         && let Ok(text) = text.to_str()
         && text.len() <= MOST_TEXT_BYTES
     {
-        return Value::Text(Text::Shared(text.into()));
+        return Value::Text(Text::new(text));
     }
     Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }.value(object, 0)
 }
@@ -49,8 +52,12 @@ pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
 pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
     static NAMES: Known<Key> = Known::new();
     NAMES.get(name).unwrap_or_else(|| {
-        let key = Key::from(text_of(name));
-        NAMES.keep(name, &key);
+        let text = text_of(name);
+        let key = Key::from(text[..text.floor_char_boundary(MOST_NAME_BYTES)].to_owned());
+        // Only text is kept: the text of another object may change.
+        if name.is_exact_instance_of::<PyString>() && text.len() <= MOST_NAME_BYTES {
+            NAMES.keep(name, &key);
+        }
         key
     })
 }
@@ -59,12 +66,19 @@ pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
 pub(crate) fn text_of(object: &Bound<'_, PyAny>) -> String {
     match object.cast::<PyString>() {
         Ok(text) => text.to_string_lossy().into_owned(),
-        Err(_) => match object.str() {
-            Ok(text) => text.to_string_lossy().into_owned(),
-            Err(error) => {
-                format!("<{}: str() raised {}>", class_name(object), class_name(error.value(object.py())))
-            }
-        },
+        Err(_) => rendered(object),
+    }
+}
+
+fn rendered(object: &Bound<'_, PyAny>) -> String {
+    let py = object.py();
+    let text = object.str();
+    let raised = text.as_ref().err().map(|error| class_name(error.value(py)));
+    match quietly(py, text) {
+        Some(text) => text.to_string_lossy().into_owned(),
+        None => {
+            format!("<{}: str() raised {}>", class_name(object), raised.unwrap_or_default())
+        }
     }
 }
 
@@ -101,7 +115,7 @@ impl Reader {
             return Value::Messages(messages.get().context.clone());
         }
         if depth >= MOST_DEPTH {
-            return Value::Text(Text::Static(TOO_DEEP));
+            return Value::Text(Text::from_static(TOO_DEEP));
         }
         self.collection(object, depth).unwrap_or_else(|| self.other(object, depth))
     }
@@ -139,23 +153,23 @@ impl Reader {
             return Some(self.bytes(&bytes.to_vec()));
         }
         if object.is_instance_of::<PySet>() || object.is_instance_of::<PyFrozenSet>() {
-            let values: Vec<_> = object.try_iter().ok()?.map_while(Result::ok).collect();
+            let values = quietly(object.py(), object.try_iter())?.map_while(Result::ok);
+            let values: Vec<_> = values.take(self.parts + 1).collect();
             return Some(self.list(values.into_iter(), depth));
         }
         None
     }
 
     fn map(&mut self, entries: &Bound<'_, PyDict>, depth: usize) -> Value {
-        let mut attributes = Vec::with_capacity(entries.len().min(self.parts));
-        // A list of the entries: what they run when they are rendered may change the dict.
-        for entry in entries.items().iter() {
-            let Ok((name, value)) = entry.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else { continue };
+        // Taken out first: what a value runs when it is rendered may change the dict.
+        let entries: Vec<_> = entries.iter().take(self.parts + 1).collect();
+        let mut attributes = Vec::with_capacity(entries.len());
+        for (name, value) in &entries {
             if self.parts == 0 {
-                attributes.push((Text::Static("…"), Value::Text(Text::Static(TOO_MANY))));
+                attributes.push((Text::from_static("…"), Value::Text(Text::from_static(TOO_MANY))));
                 break;
             }
-            let name = if name.is_exact_instance_of::<PyString>() { key(&name) } else { text_of(&name).into() };
-            attributes.push((name, self.value(&value, depth + 1)));
+            attributes.push((key(name), self.value(value, depth + 1)));
         }
         Value::Map(attributes.into())
     }
@@ -164,7 +178,7 @@ impl Reader {
         let mut read = Vec::new();
         for value in values {
             if self.parts == 0 {
-                read.push(Value::Text(Text::Static(TOO_MANY)));
+                read.push(Value::Text(Text::from_static(TOO_MANY)));
                 break;
             }
             read.push(self.value(&value, depth + 1));
@@ -178,18 +192,19 @@ impl Reader {
     }
 
     fn fields(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Option<Value> {
-        let class = object.get_type();
-        if object.is_instance_of::<pyo3::types::PyType>() {
+        let (py, class) = (object.py(), object.get_type());
+        if object.is_instance_of::<PyType>() {
             return None;
         }
-        if class.hasattr("model_dump").unwrap_or(false) {
-            let fields = object.call_method0("model_dump").ok()?;
+        if quietly(py, class.hasattr("model_dump")).unwrap_or(false) {
+            let fields = quietly(py, object.call_method0("model_dump"))?;
             return Some(self.map(fields.cast::<PyDict>().ok()?, depth));
         }
-        let names = class.getattr("__dataclass_fields__").ok()?;
-        let fields = PyDict::new(object.py());
+        let names = quietly(py, class.getattr("__dataclass_fields__"))?;
+        let fields = PyDict::new(py);
         for name in names.cast::<PyDict>().ok()?.keys() {
-            fields.set_item(&name, object.getattr(name.cast::<PyString>().ok()?).ok()?).ok()?;
+            let field = quietly(py, object.getattr(name.cast::<PyString>().ok()?))?;
+            fields.set_item(&name, field).ok()?;
         }
         Some(self.map(&fields, depth))
     }
@@ -234,9 +249,4 @@ fn messages_to_python<'py>(py: Python<'py>, context: &Context) -> PyResult<Bound
         list.append(to_python(py, message.body())?)?;
     }
     Ok(list)
-}
-
-/// Text that is shared by all who hold it.
-pub(crate) fn shared(text: String) -> Text {
-    Text::Shared(Arc::from(text))
 }

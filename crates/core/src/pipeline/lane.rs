@@ -82,8 +82,8 @@ impl Lane {
             return;
         }
         let count = batch.records.len();
-        let first = batch.through - count as u64;
-        let skip = usize::try_from(state.offered.saturating_sub(first)).unwrap_or(count).min(count);
+        let missed = state.offered.saturating_sub(batch.after);
+        let skip = usize::try_from(missed).unwrap_or(count).min(count);
         state.offered = state.offered.max(batch.through);
         let waiting = state.pending_bytes;
         if waiting > 0 && waiting + batch.bytes > self.queue_bytes {
