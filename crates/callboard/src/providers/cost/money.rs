@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn dollars_and_back() {
-        for usd in [0.0, 0.000_069, 0.1, 0.2, 1.0, 1234.567_89, -0.5] {
+        for usd in [0.0, 0.000_069, 0.1, 0.2, 1.0, 1_234.567_89, -0.5] {
             assert_eq!(Money::from_usd(usd).unwrap().usd(), usd);
         }
         assert_eq!(Money::from_usd(0.000_069).unwrap().to_string(), "$0.000069");

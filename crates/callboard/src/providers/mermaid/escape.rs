@@ -14,15 +14,13 @@ const NAME_CHARACTERS: usize = 100;
 const NO_NAME: &str = "(no name)";
 
 /// Words that Mermaid takes for its own where a participant's name is expected, in lower case.
-const KEYWORDS: [&str; 42] = [
-    "acc",
+const KEYWORDS: [&str; 31] = [
     "accdescr",
     "acctitle",
     "activate",
     "actor",
     "alt",
     "and",
-    "as",
     "autonumber",
     "box",
     "break",
@@ -33,13 +31,10 @@ const KEYWORDS: [&str; 42] = [
     "details",
     "else",
     "end",
-    "left",
     "link",
     "links",
     "loop",
     "note",
-    "nowrap",
-    "of",
     "off",
     "opt",
     "option",
@@ -49,14 +44,8 @@ const KEYWORDS: [&str; 42] = [
     "participant",
     "properties",
     "rect",
-    "right",
     "sequencediagram",
-    "style",
     "title",
-    "wrap",
-    "classdef",
-    "constructor",
-    "__proto__",
 ];
 
 /// How a participant is called in the diagram.
