@@ -1,0 +1,243 @@
+//! Gets batches to the collector: sends, waits and tries again, splits, gives up. What it does is counted, and each kind
+//! of trouble is logged once.
+//!
+//! A batch is kept until the collector has taken it or refused it for good, or until the queue is too long: an
+//! unreachable collector costs memory up to a bound, and no span as long as it comes back in time. While records come in,
+//! nothing here waits for a retry to be due; only a flush does, within its time.
+
+use std::time::{Duration, Instant};
+
+use crate::batch::{Batch, Envelope, Queue};
+use crate::config::ResolvedConfig;
+use crate::statistics::StatisticsHandle;
+use crate::transport::{Outcome, Transport};
+
+pub(crate) struct Delivery {
+    transport: Box<dyn Transport>,
+    envelope: Envelope,
+    queue: Queue,
+    back_off: BackOff,
+    timeout: Duration,
+    endpoint: String,
+    statistics: StatisticsHandle,
+    told: Told,
+}
+
+/// How many times in a row a flush tries in vain before it leaves the rest for later: a collector that is not there
+/// should not hold up the end of a program.
+const FLUSH_ATTEMPTS: u32 = 4;
+
+impl Delivery {
+    pub(crate) fn new(
+        config: &ResolvedConfig,
+        envelope: Envelope,
+        transport: Box<dyn Transport>,
+        statistics: StatisticsHandle,
+    ) -> Self {
+        Self {
+            transport,
+            envelope,
+            queue: Queue::new(config.max_queue_bytes, config.max_queue_spans),
+            back_off: BackOff::new(config.retry_initial_delay, config.retry_max_delay),
+            timeout: config.timeout,
+            endpoint: config.endpoint.to_string(),
+            statistics,
+            told: Told::default(),
+        }
+    }
+
+    /// Takes a batch to deliver.
+    pub(crate) fn add(&mut self, batch: Batch) {
+        let dropped = self.queue.push(batch);
+        if dropped > 0 {
+            self.dropped(dropped, "too many wait to be delivered");
+        }
+    }
+
+    /// Sends what waits, as far as it is time to.
+    pub(crate) fn send_due(&mut self) {
+        while !self.queue.is_empty() && self.back_off.is_over() {
+            self.send_next(self.timeout);
+        }
+    }
+
+    /// Sends all that waits, trying again as need be, until `deadline`. True: nothing waits any more.
+    pub(crate) fn flush(&mut self, deadline: Instant) -> bool {
+        let mut in_vain = 0;
+        self.back_off.forgive();
+        while !self.queue.is_empty() {
+            let now = Instant::now();
+            let due = self.back_off.not_before.max(now);
+            if in_vain >= FLUSH_ATTEMPTS || due >= deadline {
+                return false;
+            }
+            std::thread::sleep(due - now);
+            let left = deadline.saturating_duration_since(Instant::now());
+            in_vain = if self.send_next(self.timeout.min(left)) { 0 } else { in_vain + 1 };
+        }
+        true
+    }
+
+    /// Lets go of all that waits.
+    pub(crate) fn abandon(&mut self) -> usize {
+        let mut dropped = 0;
+        while let Some(batch) = self.queue.pop() {
+            dropped += batch.spans();
+        }
+        self.dropped(dropped, "the collector did not take them in time");
+        dropped
+    }
+
+    /// Sends the batch that has waited longest. False: it has to be tried again.
+    fn send_next(&mut self, timeout: Duration) -> bool {
+        let Some(batch) = self.queue.pop() else { return true };
+        let spans = batch.spans();
+        let mut outcome = self.transport.send(self.envelope.request(&batch), timeout);
+        if matches!(outcome, Outcome::Broken(_)) && self.back_off.was_connected() {
+            // The collector may have closed a connection that was kept too long; a new one will tell.
+            self.statistics.add_retry();
+            outcome = self.transport.send(self.envelope.request(&batch), timeout);
+        }
+        match outcome {
+            Outcome::Taken { rejected_spans, message } => {
+                self.taken(spans as u64, rejected_spans, message);
+            }
+            Outcome::Refused(reason) => self.refused(spans, &reason),
+            Outcome::TooLarge(reason) if spans == 1 => self.refused(spans, &reason),
+            Outcome::TooLarge(_) => {
+                let (first, second) = batch.split();
+                self.queue.put_back(second);
+                self.queue.put_back(first);
+                self.statistics.add_retry();
+            }
+            Outcome::NotNow { reason, wait } => {
+                self.try_again(batch, &reason, wait);
+                return false;
+            }
+            Outcome::Broken(reason) => {
+                self.try_again(batch, &reason, None);
+                return false;
+            }
+        }
+        self.back_off.succeeded();
+        true
+    }
+
+    fn taken(&mut self, spans: u64, rejected: u64, message: Option<String>) {
+        let rejected = rejected.min(spans);
+        self.statistics.add_sent(spans - rejected);
+        self.statistics.add_refused(rejected);
+        if rejected > 0 || message.is_some() {
+            let message = message.unwrap_or_else(|| "it does not say why".to_owned());
+            self.tell(
+                Trouble::Partial,
+                &format!("{rejected} of {spans} spans were refused: {message}"),
+            );
+        }
+    }
+
+    fn refused(&mut self, spans: usize, reason: &str) {
+        self.statistics.add_refused(spans as u64);
+        self.tell(Trouble::Refused, &format!("{spans} spans were refused: {reason}"));
+    }
+
+    fn try_again(&mut self, batch: Batch, reason: &str, wait: Option<Duration>) {
+        self.queue.put_back(batch);
+        self.back_off.failed(wait);
+        self.statistics.add_retry();
+        let spans = self.queue.spans();
+        self.tell(Trouble::Waiting, &format!("{spans} spans wait to be tried again: {reason}"));
+    }
+
+    fn dropped(&mut self, spans: usize, reason: &str) {
+        if spans > 0 {
+            self.statistics.add_dropped(spans as u64);
+            self.tell(Trouble::Dropped, &format!("{spans} spans were let go of: {reason}"));
+        }
+    }
+
+    /// A span that no request can hold.
+    pub(crate) fn too_large(&mut self) {
+        self.statistics.add_dropped(1);
+        self.tell(Trouble::Dropped, "a span was let go of: it is too large for any request");
+    }
+
+    fn tell(&mut self, trouble: Trouble, what: &str) {
+        self.statistics.set_last_error(what);
+        let level = if self.told.is_first(trouble) { log::Level::Warn } else { log::Level::Debug };
+        log::log!(level, "OTLP collector {}: {what} (told once, then only counted)", self.endpoint);
+    }
+}
+
+/// The kinds of trouble that are told apart.
+#[derive(Clone, Copy)]
+enum Trouble {
+    Waiting,
+    Refused,
+    Partial,
+    Dropped,
+}
+
+/// Which kinds of trouble have been told.
+#[derive(Default)]
+struct Told([bool; 4]);
+
+impl Told {
+    fn is_first(&mut self, trouble: Trouble) -> bool {
+        !std::mem::replace(&mut self.0[trouble as usize], true)
+    }
+}
+
+/// When the next request may be made: after a failure later and later, with chance mixed in so that many programs don't
+/// come back at the same moment; never before the time that the collector named.
+struct BackOff {
+    initial: Duration,
+    longest: Duration,
+    failures: u32,
+    not_before: Instant,
+    named_by_collector: bool,
+    has_connected: bool,
+}
+
+impl BackOff {
+    fn new(initial: Duration, longest: Duration) -> Self {
+        Self {
+            initial,
+            longest,
+            failures: 0,
+            not_before: Instant::now(),
+            named_by_collector: false,
+            has_connected: false,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.not_before
+    }
+
+    /// Whether the last request was answered.
+    fn was_connected(&self) -> bool {
+        self.has_connected && self.failures == 0
+    }
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        self.has_connected = true;
+    }
+
+    fn failed(&mut self, named: Option<Duration>) {
+        let doubled = self.initial.saturating_mul(1 << self.failures.min(20)).min(self.longest);
+        self.failures = self.failures.saturating_add(1);
+        self.named_by_collector = named.is_some();
+        let wait = named.unwrap_or_else(|| doubled.mul_f64(0.5 + fastrand::f64() / 2.0));
+        // A wait without end would be an overflow; a day is as good.
+        self.not_before = Instant::now() + wait.min(Duration::from_secs(24 * 3600));
+    }
+
+    /// Lets the next request be made now, unless it was the collector that named the time.
+    fn forgive(&mut self) {
+        if !self.named_by_collector {
+            self.not_before = Instant::now();
+        }
+    }
+}
