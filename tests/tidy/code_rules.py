@@ -46,7 +46,7 @@ def functions_are_short(files: Files) -> Complaints:
 
 def modules_say_what_they_are_for(files: Files) -> Complaints:
     for path, text in of_kind(files, ".rs"):
-        if not text.startswith("//! "):
+        if not re.match(r"//! \S+ \S", text):
             yield f"{path}:1: begin the module with `//! ` and a sentence that says what it is for"
     for path, text in of_kind(files, ".py"):
         if text.strip() and not ast.get_docstring(python(text).tree):

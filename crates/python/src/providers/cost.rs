@@ -1,4 +1,4 @@
-//! `CostTrackerProvider`.
+//! `CostTrackerProvider`, as Python sees it.
 
 use callboard::providers::cost::{CostTrackerConfig, Share};
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-//! `MermaidDiagramProvider`.
+//! `MermaidDiagramProvider`, as Python sees it.
 
 use callboard::providers::mermaid::{DiagramOptions, MermaidConfig};
 use pyo3::prelude::*;
