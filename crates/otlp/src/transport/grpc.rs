@@ -68,7 +68,10 @@ impl GrpcTransport {
         };
         let mut client = Grpc::new(channel);
         if self.compression == Compression::Gzip {
-            client = client.send_compressed(CompressionEncoding::Gzip);
+            // The Go servers, the Collector among them, answer in the compression that they were asked in.
+            client = client
+                .send_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Gzip);
         }
         Ok(Connection { client, runtime })
     }
