@@ -31,7 +31,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 PATH = "/v1/traces"
 MAX_BODY_BYTES = 64 * 1024 * 1024
-NAME_COLUMN = 52
 
 
 @dataclass(frozen=True)
@@ -136,34 +135,34 @@ def draw(spans: Iterable[Span]) -> str:
         parent = by_id.get((span.trace_id, span.parent_id))
         children[parent and (parent.trace_id, parent.span_id)].append(span)
 
-    def lines(span: Span, first: str, rest: str) -> Iterator[str]:
-        yield _line(first, span)
+    def lines(span: Span, first: str, rest: str) -> Iterator[tuple[str, Span]]:
+        yield first + title(span), span
         below = children[span.trace_id, span.span_id]
         for child in below:
             last = child is below[-1]
             yield from lines(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
 
-    return "\n".join(line for root in children[None] for line in lines(root, "", ""))
+    drawn = [line for root in children[None] for line in lines(root, "", "")]
+    width = max((len(name) for name, _ in drawn), default=0)
+    return "\n".join(_line(name.ljust(width), span) for name, span in drawn)
 
 
-def _line(branch: str, span: Span) -> str:
+def _line(name: str, span: Span) -> str:
     duration = f"{(span.end_ns - span.start_ns) / 1e6:9.2f} ms"
     mark = "  FAILED" if span.is_error else ""
-    return f"{branch + title(span):<{NAME_COLUMN}} {duration}{mark}  {detail(span)}".rstrip()
+    return f"{name} {duration}{mark}  {detail(span)}".rstrip()
 
 
 def title(span: Span) -> str:
-    """The span's name, with the agents that it is about."""
+    """The span's name, and what tells it from its like."""
     sender, recipient = (span.attributes.get(f"ag2.agent.{role}") for role in ("sender", "recipient"))
     match span.attributes.get("ag2.span.type"):
         case "chat" | "nested_chat" | "summary" if sender and recipient:
-            return f"{span.name}  {sender} → {recipient}"
+            return f"{span.name}: {sender} → {recipient}"
         case "round":
             return f"{span.name} {span.attributes.get('ag2.round', '')}"
-        case "reply" if recipient:
-            return f"{span.name}  {recipient}"
         case "reply_function":
-            return f"{span.name}  {span.attributes.get('ag2.reply_function', '')}"
+            return f"{span.name} {span.attributes.get('ag2.reply_function', '')}"
     return span.name
 
 

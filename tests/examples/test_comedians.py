@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawing import shape
 from receiver import Receiver, draw
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -56,4 +57,16 @@ def test_the_exported_run_is_one_trace_with_one_root(run: tuple[str, Receiver]):
 
 def test_the_trace_reads_as_the_conversation_went(run: tuple[str, Receiver]):
     _, receiver = run
-    assert draw(receiver.spans) == ""
+    steps = [line for line in shape(draw(receiver.spans)).splitlines() if "reply_function" not in line]
+    assert steps == [
+        "My Workflow",
+        "└─ chat: Jack → Emma",
+        "   ├─ round 1",
+        "   │  └─ invoke_agent Emma",
+        "   │        └─ chat gpt-4o-mini  47 + 17 tokens, $0.000017",
+        "   ├─ round 2",
+        "   │  ├─ invoke_agent Jack",
+        "   │  │     └─ chat gpt-4o-mini  67 + 8 tokens, $0.000015",
+        "   │  └─ invoke_agent Emma",
+        "   └─ summary: Jack → Emma",
+    ]

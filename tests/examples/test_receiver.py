@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
+from drawing import shape
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -22,11 +22,6 @@ def tracer(endpoint: str, compression: Compression = Compression.NoCompression) 
     provider = TracerProvider(resource=Resource({"service.name": "test"}), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(endpoint, compression=compression)))
     return provider.get_tracer("test.scope")
-
-
-def shape(drawn: str) -> str:
-    """A drawing without its durations, which differ from run to run."""
-    return re.sub(r" +[\d.]+ ms", "", drawn)
 
 
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip])
@@ -70,7 +65,7 @@ def test_a_trace_is_drawn_as_a_tree():
 
     assert shape(drawn).splitlines() == [
         "My Workflow",
-        "└─ chat  Jack → Emma",
+        "└─ chat: Jack → Emma",
         "   ├─ round 1",
         "   │  ├─ chat gpt-4o-mini  47 + 18 tokens, $0.000018",
         "   │  └─ chat unheard-of  1 + 2 tokens, unpriced",
