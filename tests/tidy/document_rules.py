@@ -64,6 +64,16 @@ def documents_name_commands_that_exist(files: Files) -> Complaints:
             yield f"{path}: `make {target}`: the Makefile has no such target"
 
 
+def one_rust_is_asked_for(files: Files) -> Complaints:
+    """By Cargo, by the script that looks for it, and by whoever writes of it."""
+    wanted = re.search(r'^rust-version = "([\d.]+)"', files.get("Cargo.toml", ""), re.MULTILINE)
+    for path, text in files.items():
+        if wanted and (path.endswith(".md") or path.startswith("scripts/")):
+            told = re.findall(r"\bRust ([\d.]*\d)", text) + re.findall(r"at_least ([\d.]+) .*rustc", text)
+            for version in sorted(set(told) - {wanted[1]}):
+                yield f"{path}: it says Rust {version}, Cargo.toml asks for {wanted[1]}: say the same"
+
+
 MEASURED = re.compile(
     r"(?<![\w.])\d+(?:[.,]\d+)*\s?(?:"
     r"[nuµ]s\b|microseconds?\b|nanoseconds?\b|"
@@ -169,6 +179,7 @@ RULES = (
     decisions_are_numbered,
     relative_links_lead_somewhere,
     documents_name_commands_that_exist,
+    one_rust_is_asked_for,
     numbers_come_with_their_command,
     python_in_documents_is_python,
     no_file_names_a_machine,

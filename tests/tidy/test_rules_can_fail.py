@@ -16,6 +16,7 @@ CORE = "crates/core/Cargo.toml"
 LIB = "crates/core/src/lib.rs"
 MODULE = "python/callboard/module.py"
 PUBLIC = {"python/callboard/__init__.py": '__all__ = ["SpanKind"]'}
+CARGO = {"Cargo.toml": '[workspace.package]\nrust-version = "1.89"\n'}
 MAKEFILE = {"Makefile": "bench: build\n\ttime it\n"}
 LONG_RUST = "fn long() {\n" + "    step();\n" * 69 + "}\n"
 LONG_PYTHON = "def long():\n" + "    step()\n" * 70
@@ -163,6 +164,12 @@ BREACHES = [
         {"README.md": "```\nmake tea\n```", **MAKEFILE},
         "make tea",
     ),
+    (documents.one_rust_is_asked_for, {"README.md": "Rust 1.70 or newer", **CARGO}, "asks for 1.89"),
+    (
+        documents.one_rust_is_asked_for,
+        {"scripts/need": 'at_least 1.88 "$(rustc --version)"', **CARGO},
+        "Rust 1.88",
+    ),
     (documents.numbers_come_with_their_command, {"README.md": "# Cost\nIt is 25x faster."}, "25x"),
     (documents.numbers_come_with_their_command, {"README.md": "# Cost\nA span takes 1.6 µs."}, "1.6 µs"),
     (
@@ -279,6 +286,10 @@ NO_BREACHES = [
         {"a.md": "[b](https://example.com/b.md) `[c](d.md)`\n```\n[e](f.md)\n```"},
     ),
     (documents.documents_name_commands_that_exist, {"README.md": "`make bench` will make sense", **MAKEFILE}),
+    (
+        documents.one_rust_is_asked_for,
+        {"README.md": "Rust 1.89, written in Rust", "scripts/a": "at_least 1.26", **CARGO},
+    ),
     (
         documents.numbers_come_with_their_command,
         {"README.md": "# Cost\n25x less, by `make bench`. \n# Limits\n64 MiB, 5 ms"},
