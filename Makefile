@@ -99,24 +99,25 @@ $(STAMPS)/rust:
 # it by hand since, nobody knows with which profile.
 $(STAMPS)/native-%: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(wildcard python/callboard/_native.*)
 	@rm -f $(STAMPS)/native-*
-	env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/.venv $(PY) -m maturin develop --quiet --profile $*
+	@scripts/quietly "building callboard ($* profile)" \
+		env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/.venv $(PY) -m maturin develop --profile $*
 	@touch $@
 
 $(STAMPS)/wheel: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(PYTHON_SOURCES)
 	@rm -rf target/wheels target/wheel-site
-	$(PY) -m maturin build --quiet --profile dev --out target/wheels
-	$(PY) -m pip install --quiet --no-index --no-deps --target target/wheel-site target/wheels/*.whl
+	@scripts/quietly "building the wheel" $(PY) -m maturin build --profile dev --out target/wheels
+	@$(PY) -m pip install --quiet --no-index --no-deps --target target/wheel-site target/wheels/*.whl
 	@touch $@
 
 $(MERMAID)node_modules/.package-lock.json: $(wildcard $(MERMAID)package*.json)
 	@scripts/need node
-	cd $(MERMAID) && npm ci --no-audit --no-fund --silent
+	@scripts/quietly "installing Mermaid's parser" npm --prefix $(MERMAID) ci --no-audit --no-fund
 	@touch $@
 
 $(INTEROP)/otelcol: $(wildcard tests/interop/collector/*)
 	@scripts/need go
-	cd tests/interop/collector && go build -o ../../../$@ .
+	@scripts/quietly "building the OpenTelemetry Collector" go -C tests/interop/collector build -o $(CURDIR)/$@ .
 
 $(INTEROP)/jaeger: tests/interop/build-jaeger
 	@scripts/need go
-	tests/interop/build-jaeger $@
+	@scripts/quietly "building Jaeger" tests/interop/build-jaeger $@
