@@ -52,13 +52,22 @@ def test_a_block_runs_and_prints_what_it_announces(code: str):
         assert receiver.spans, f"nothing came to the collector\n{done.stderr}"
 
 
-def test_the_readmes_diagram_is_the_samples():
-    shown = re.search(r"```mermaid\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_readme_shows_what_the_demo_shows():
+    examples = ROOT / "examples"
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "comedians.py"],
-        env={**os.environ, "OPENAI_API_KEY": "", "OTEL_SDK_DISABLED": "true"},
+        [sys.executable, examples / "receiver.py", sys.executable, examples / "comedians.py"],
+        env={**os.environ, "OPENAI_API_KEY": ""},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert shown and shown[1] in done.stdout, done.stdout + done.stderr
+    readme = (ROOT / "README.md").read_text()
+    [diagram] = re.findall(r"```mermaid\n(.*?)\n```", readme, re.DOTALL)
+    [tree] = re.findall(r"```text\n(My Workflow .*?)\n```", readme, re.DOTALL)
+    cost = re.findall(r"^Cost summary: .*$", readme, re.MULTILINE)
+    for shown in (diagram, cost[0], tree):
+        assert _without_times(shown) in _without_times(done.stdout), done.stdout + done.stderr
+
+
+def _without_times(shown: str) -> str:
+    return re.sub(r" +\d+\.\d\d ms", " … ms", shown)
