@@ -16,6 +16,7 @@ mod lane;
 mod queue;
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ use self::queue::{Assembler, Buffers, Runs};
 pub(crate) use self::queue::{Entry, Happening, IdHasher, RunNumber, SpanReference};
 use crate::fork;
 use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
-use crate::record::drop_bodies;
+use crate::record::{Record, drop_bodies};
 use crate::span::RunHead;
 
 /// The bounds and the pace of a pipeline.
@@ -135,6 +136,8 @@ pub struct Pipeline {
     /// Wakes the thread, and whoever waits for it to rest.
     wake: Condvar,
     lanes: Mutex<Vec<Arc<Lane>>>,
+    /// Lanes whose provider was deregistered and has yet to shut down, on a thread of callboard's.
+    leaving: Mutex<Vec<Arc<Lane>>>,
     next_provider: AtomicU64,
     runs: Mutex<Runs>,
     /// What the batches hold that some lane has yet to let go of.
@@ -168,6 +171,7 @@ impl Pipeline {
             queue: Mutex::default(),
             wake: Condvar::new(),
             lanes: Mutex::default(),
+            leaving: Mutex::default(),
             next_provider: AtomicU64::new(0),
             runs: Mutex::default(),
             held_bytes: Arc::default(),
@@ -215,9 +219,15 @@ impl Pipeline {
     pub(crate) fn register(&self, mut provider: Box<dyn TelemetryProvider>) -> ProviderId {
         let id = ProviderId(self.next_provider.fetch_add(1, Ordering::Relaxed));
         provider.registered(Delivery { pipeline: self.this.clone(), provider: id });
-        let since = lock(&self.queue).recorded;
-        let mut lanes = lock(&self.lanes);
-        lanes.push(Lane::new(id, provider, since, &self.config, &self.bodies_dropped));
+        let (since, is_over) = {
+            let queue = lock(&self.queue);
+            (queue.recorded, queue.stopping)
+        };
+        let lane = Lane::new(id, provider, since, &self.config, &self.bodies_dropped);
+        if is_over {
+            lane.finish();
+        }
+        lock(&self.lanes).push(lane);
         id
     }
 
@@ -227,15 +237,10 @@ impl Pipeline {
             return false;
         };
         self.wait_delivered(id, timeout);
-        let mut lanes = lock(&self.lanes);
-        lanes.retain(|other| other.id != id);
-        drop(lanes);
+        lock(&self.lanes).retain(|other| other.id != id);
         lane.close();
-        if lane.is_inline() {
-            lane.work_off_inline();
-        } else {
-            lane.start_thread();
-        }
+        lock(&self.leaving).push(lane);
+        self.kick();
         true
     }
 
@@ -330,6 +335,9 @@ impl Pipeline {
             for lane in &lanes {
                 self.hand_over(lane, batch.as_ref());
             }
+            for lane in std::mem::take(&mut *lock(&self.leaving)) {
+                self.hand_over(&lane, None);
+            }
             if stopping && batch.is_none() {
                 self.close(&lanes);
                 return;
@@ -352,9 +360,7 @@ impl Pipeline {
         let held = Batch::new(Vec::new(), numbers.clone(), bytes, self.held_bytes.clone());
         drop(queue);
         let mut records = worker.assembler.assemble(&mut worker.buffers, &mut lock(&self.runs));
-        for processor in &mut worker.processors {
-            processor.process(&mut records);
-        }
+        worker.process(&mut records);
         let batch = Batch::new(records, numbers, bytes, self.held_bytes.clone());
         drop(held);
         (Some(Arc::new(batch)), stopping)
@@ -383,7 +389,7 @@ impl Pipeline {
         if lane.is_inline() {
             lane.work_off_inline();
         } else {
-            lane.start_thread();
+            lane.start_thread(self.this.clone());
         }
     }
 
@@ -444,12 +450,24 @@ struct Worker {
     buffers: Buffers,
     assembler: Assembler,
     processors: Vec<Box<dyn RecordProcessor>>,
+    /// A processor's panic was told.
+    has_told: bool,
 }
 
 impl Worker {
     fn new(config: &PipelineConfig, processors: Vec<Box<dyn RecordProcessor>>) -> Self {
         let (buffers, assembler) = (Buffers::default(), Assembler::default());
-        Self { pace: Pace::new(config), buffers, assembler, processors }
+        Self { pace: Pace::new(config), buffers, assembler, processors, has_told: false }
+    }
+
+    /// Lets each processor see the records. One that panics has done its work as far as it came.
+    fn process(&mut self, records: &mut Vec<Record>) {
+        for processor in &mut self.processors {
+            let done = catch_unwind(AssertUnwindSafe(|| processor.process(records)));
+            if done.is_err() && !std::mem::replace(&mut self.has_told, true) {
+                log::warn!("a processor of records panicked (told once)");
+            }
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::{Batch, ON_CALLBOARD_THREAD, PipelineConfig, ProviderId, ProviderStatistics, lock};
+use super::{
+    Batch, ON_CALLBOARD_THREAD, Pipeline, PipelineConfig, ProviderId, ProviderStatistics, lock,
+};
 use crate::provider::{Placement, ProviderError, ProviderResult, Respawn, TelemetryProvider};
 
 pub(crate) struct Lane {
@@ -85,36 +87,44 @@ impl Lane {
         let missed = state.offered.saturating_sub(batch.after);
         let skip = usize::try_from(missed).unwrap_or(count).min(count);
         state.offered = state.offered.max(batch.through);
-        let waiting = state.pending_bytes;
-        if waiting > 0 && waiting + batch.bytes > self.queue_bytes {
-            state.dropped_records += (count - skip) as u64;
-        } else {
-            let batch = if waiting + batch.bytes > self.queue_bytes / 4 * 3 && waiting > 0 {
-                self.without_bodies(batch)
-            } else {
-                batch.clone()
-            };
-            state.pending_bytes += batch.bytes;
-            state.pending.push_back(Share { batch, skip });
+        match self.make_room(batch, state.pending_bytes) {
+            Some(batch) => {
+                state.pending_bytes += batch.bytes;
+                state.pending.push_back(Share { batch, skip });
+            }
+            None => state.dropped_records += (count - skip) as u64,
         }
         drop(state);
         self.changed.notify_all();
     }
 
-    fn without_bodies(&self, batch: &Batch) -> Arc<Batch> {
+    /// The batch as it fits beside the bytes that are `waiting`: whole, without its bodies, or not at all. Where nothing
+    /// is waiting, anything fits.
+    fn make_room(&self, batch: &Arc<Batch>, waiting: usize) -> Option<Arc<Batch>> {
+        if waiting == 0 || waiting + batch.bytes <= self.queue_bytes / 4 * 3 {
+            return Some(batch.clone());
+        }
         let (lighter, bodies) = batch.without_bodies();
+        if waiting + lighter.bytes > self.queue_bytes {
+            return None;
+        }
         self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
-        Arc::new(lighter)
+        Some(Arc::new(lighter))
     }
 
-    /// Starts the provider's thread, if it has not been.
-    pub(crate) fn start_thread(self: &Arc<Self>) {
+    /// Starts the provider's thread, if it has not been. While the thread lives so does the pipeline, for those who wait
+    /// for the provider through it.
+    pub(crate) fn start_thread(self: &Arc<Self>, pipeline: Weak<Pipeline>) {
         let Some(provider) = lock(&self.provider).take() else {
             return;
         };
-        let lane = self.clone();
+        let (lane, pipeline) = (self.clone(), pipeline.upgrade());
         let thread = std::thread::Builder::new().name(format!("callboard {}", self.name));
-        if let Err(error) = thread.spawn(move || lane.run(provider)) {
+        let work = move || {
+            lane.run(provider);
+            drop(pipeline);
+        };
+        if let Err(error) = thread.spawn(work) {
             log::warn!("{} gets nothing, as no thread could be started: {error}", self.name);
             self.finish();
         }
@@ -226,7 +236,8 @@ impl Lane {
         }
     }
 
-    fn finish(&self) {
+    /// From now on nothing is expected of the provider, and nothing more is handed to it.
+    pub(crate) fn finish(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
         state.pending.clear();

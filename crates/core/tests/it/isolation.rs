@@ -1,0 +1,129 @@
+//! A provider that fails, panics or never returns harms neither the others nor the program.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use callboard_core::testing::MemoryProvider;
+use callboard_core::{
+    InstrumentationManager, ManagerConfig, PipelineConfig, ProviderError, Record, RecordProcessor,
+};
+use std::sync::Arc;
+
+use crate::probe::{Gate, LONG, Probe, count, counted, manager};
+
+/// Delivers three batches to `faulty` and to a provider before and one after it; gives what `faulty` failed at.
+fn beside(faulty: Probe) -> u64 {
+    let manager = manager(PipelineConfig::default());
+    let others = [(); 2].map(|()| MemoryProvider::default());
+    manager.register(Box::new(others[0].clone()));
+    let calls = faulty.calls();
+    manager.register(Box::new(faulty));
+    manager.register(Box::new(others[1].clone()));
+    let run = manager.start_run("test", vec![]);
+    for number in 0..3 {
+        count(&run, number);
+        assert!(manager.flush(LONG));
+    }
+    drop(run);
+    assert!(manager.shutdown(LONG));
+    for other in others {
+        assert_eq!(counted(&other.records()), [0, 1, 2]);
+    }
+    assert_eq!(calls.all().last().map(String::as_str), Some("shutdown"));
+    let statistics = manager.statistics();
+    assert_eq!(statistics.dropped, 0);
+    statistics.providers[1].failures
+}
+
+fn fail(_: &[Record]) -> Result<(), ProviderError> {
+    Err(ProviderError::new("no disk; make room"))
+}
+
+fn panic(_: &[Record]) -> Result<(), ProviderError> {
+    panic!("a provider's own fault")
+}
+
+#[test]
+fn a_failing_provider_is_called_again_and_counted() {
+    // Four batches: the last is the run's end.
+    assert_eq!(beside(Probe::new("failing").doing(fail)), 4);
+    assert_eq!(beside(Probe::new("failing inline").inline().doing(fail)), 4);
+}
+
+#[test]
+fn a_panicking_provider_is_called_again_and_counted() {
+    assert_eq!(beside(Probe::new("panicking").doing(panic)), 4);
+    assert_eq!(beside(Probe::new("panicking inline").inline().doing(panic)), 4);
+}
+
+#[test]
+fn a_failure_is_told_once() {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    struct Log;
+    impl log::Log for Log {
+        fn enabled(&self, _: &log::Metadata) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record) {
+            if record.level() <= log::Level::Warn {
+                TOLD.lock().unwrap().push(record.args().to_string());
+            }
+        }
+        fn flush(&self) {}
+    }
+    log::set_logger(&Log).expect("no other test logs");
+    log::set_max_level(log::LevelFilter::Trace);
+    beside(Probe::new("told once").doing(fail));
+    let told = TOLD.lock().unwrap();
+    let told: Vec<_> = told.iter().filter(|line| line.starts_with("told once")).collect();
+    assert_eq!(told, ["told once failed: no disk; make room (told once, then only counted)"]);
+}
+
+#[test]
+fn a_provider_that_never_returns_holds_nobody_up() {
+    let manager = manager(PipelineConfig::default());
+    let gate = Gate::default();
+    let held = gate.clone();
+    let stuck = manager.register(Box::new(Probe::new("stuck").doing(move |_| {
+        held.pass();
+        Ok(())
+    })));
+    let memory = MemoryProvider::default();
+    let other = manager.register(Box::new(memory.clone()));
+    let run = manager.start_run("test", vec![]);
+    for number in 0..3 {
+        count(&run, number);
+        assert!(manager.wait_delivered(other, LONG));
+        gate.wait_for_somebody();
+    }
+    assert_eq!(counted(&memory.records()), [0, 1, 2]);
+    let short = Duration::from_millis(1);
+    assert!(!manager.wait_delivered(stuck, short));
+    assert!(!manager.flush(short));
+    assert!(!manager.shutdown(short));
+    gate.open();
+    assert!(manager.shutdown(LONG));
+    assert_eq!(manager.statistics().providers[0].delivered, 4);
+}
+
+#[test]
+fn a_processor_that_panics_costs_nothing_but_its_own_work() {
+    struct Panicking;
+    impl RecordProcessor for Panicking {
+        fn process(&mut self, _: &mut Vec<Record>) {
+            panic!("a processor's own fault");
+        }
+    }
+    let manager = InstrumentationManager::new(ManagerConfig {
+        processors: Arc::new(|| vec![Box::new(Panicking)]),
+        ..ManagerConfig::default()
+    });
+    let memory = MemoryProvider::default();
+    manager.register(Box::new(memory.clone()));
+    let run = manager.start_run("test", vec![]);
+    for number in 0..3 {
+        count(&run, number);
+        assert!(manager.flush(LONG));
+    }
+    assert_eq!(counted(&memory.records()), [0, 1, 2]);
+}
