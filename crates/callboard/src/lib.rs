@@ -29,6 +29,8 @@
 //! - [`manager()`] and [`manager_config`] make an [`InstrumentationManager`] that prices model calls.
 //! - [`CostTrackerProvider`] adds up costs: by agent, by model, by chat. See [`providers::cost`] for how a price is found.
 //! - [`MermaidDiagramProvider`] draws who said what to whom.
+//! - `otlp`, with the feature of that name, is the exporter to any OpenTelemetry collector; the feature `grpc` adds that
+//!   protocol to HTTP.
 //! - [`core`](callboard_core) has everything else, and is re-exported whole: the trait [`TelemetryProvider`] for a provider of
 //!   your own first of all.
 //!
@@ -39,6 +41,8 @@ pub mod providers;
 use std::sync::Arc;
 
 pub use callboard_core::*;
+#[cfg(feature = "otlp")]
+pub use callboard_otlp as otlp;
 
 pub use self::providers::cost::{
     CostSummary, CostTrackerConfig, Money, Prices, PricesError, Pricing, Share, Unpriced,

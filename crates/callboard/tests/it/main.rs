@@ -1,6 +1,7 @@
 //! Behaviour of the callboard crate, a module each.
 
 mod costs;
+mod current;
 mod diagram;
 mod mermaid_reads;
 mod pricing;
