@@ -40,7 +40,7 @@ test: lint test-rust test-python test-ag2 test-wheel ## check and test everythin
 
 .PHONY: interop
 interop: $(INTEROP)/otelcol $(INTEROP)/jaeger $(STAMPS)/native-dev ## test against the real OpenTelemetry Collector and Jaeger
-	$(PY) -m pytest -rs tests/interop
+	$(PY) -m pytest -rs --timeout 300 tests/interop
 
 .PHONY: bench
 bench: $(STAMPS)/native-release ## measure callboard beside the OpenTelemetry SDKs
@@ -68,14 +68,14 @@ test-rust: $(STAMPS)/rust $(if $(MERMAID),$(MERMAID)node_modules/.package-lock.j
 
 .PHONY: test-python
 test-python: $(STAMPS)/native-dev
-	$(PY) -m pytest -rs tests/python tests/examples tests/tidy
+	$(PY) -m pytest -rs --timeout 300 tests/python tests/examples tests/tidy
 
 .PHONY: test-ag2
 test-ag2: $(AG2_OLDER:%=test-ag2-%)
 
 .PHONY: $(AG2_OLDER:%=test-ag2-%)
 $(AG2_OLDER:%=test-ag2-%): test-ag2-%: target/venvs/ag2-%/ready $(STAMPS)/native-dev
-	PYTHONPATH=python target/venvs/ag2-$*/bin/python -m pytest -rs tests/python/ag2 tests/examples
+	PYTHONPATH=python target/venvs/ag2-$*/bin/python -m pytest -rs --timeout 300 tests/python/ag2 tests/examples
 
 .PHONY: test-wheel
 test-wheel: $(STAMPS)/wheel
