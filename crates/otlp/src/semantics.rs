@@ -58,9 +58,12 @@ pub(crate) enum Added<'a> {
     Recorded(&'a Value),
 }
 
-/// Keys that only the exporter sets: they are what a span is found by.
-pub(crate) fn is_reserved(key: &str) -> bool {
-    matches!(key, keys::SPAN_TYPE | keys::CORE_SPAN_ID | keys::TRACE_ID)
+/// Whether a recorded attribute is exported as it is. The keys that a span is found by are the exporter's own; and where
+/// the AG2 draft has an empty text for None, the GenAI conventions have no attribute.
+pub(crate) fn is_exported(key: &str, value: &Value) -> bool {
+    let is_own = matches!(key, keys::SPAN_TYPE | keys::CORE_SPAN_ID | keys::TRACE_ID);
+    let is_nothing = *value == Value::Null && key.starts_with("gen_ai.");
+    !is_own && !is_nothing
 }
 
 /// Whether a list under this key travels as a list: where the conventions ask for one. Any other is JSON text.

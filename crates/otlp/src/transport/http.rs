@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
@@ -99,7 +99,7 @@ impl HttpTransport {
     /// The answer's particulars. One that cannot be read has none: the status said that the spans were taken.
     fn decoded(&self, answer: &[u8]) -> ExportTraceServiceResponse {
         if self.is_json {
-            serde_json::from_slice(answer).unwrap_or_default()
+            decoded_json(answer).unwrap_or_default()
         } else {
             ExportTraceServiceResponse::decode(answer).unwrap_or_default()
         }
@@ -141,6 +141,19 @@ impl Transport for HttpTransport {
             Err(error) => Outcome::Broken(error.to_string()),
         }
     }
+}
+
+/// An answer in JSON, whose whole numbers may be texts, as OTLP has them.
+fn decoded_json(answer: &[u8]) -> Option<ExportTraceServiceResponse> {
+    let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    let partial = answer.get("partialSuccess")?;
+    let rejected = partial.get("rejectedSpans").cloned().unwrap_or_default();
+    let message = partial.get("errorMessage").and_then(|message| message.as_str());
+    let partial_success = ExportTracePartialSuccess {
+        rejected_spans: rejected.as_i64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or(0),
+        error_message: message.unwrap_or_default().to_owned(),
+    };
+    Some(ExportTraceServiceResponse { partial_success: Some(partial_success) })
 }
 
 /// The request as OTLP's JSON.

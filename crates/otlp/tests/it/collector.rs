@@ -83,8 +83,10 @@ pub(crate) struct Collector {
     shared: Arc<Shared>,
 }
 
+type Script = dyn Fn(usize, &Received) -> Reply + Send + Sync;
+
 struct Shared {
-    reply: Box<dyn Fn(usize, &Received) -> Reply + Send + Sync>,
+    reply: Box<Script>,
     received: Mutex<Vec<Received>>,
     changed: Condvar,
     connections: AtomicUsize,
@@ -94,7 +96,15 @@ struct Shared {
 impl Collector {
     /// One that answers the request of this number, counted from zero, with what `reply` gives.
     pub(crate) fn start(reply: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), reply)
+    }
+
+    /// The same, at an address of the test's choice.
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        reply: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             reply: Box::new(reply),

@@ -2,6 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod collector;
+mod program;
+
+mod configuration;
+mod conversation;
 mod export;
 mod faults;
-mod program;
+mod grpc;
+mod history;
+mod limits;
