@@ -76,3 +76,8 @@ pub fn manager_config(prices: Prices) -> ManagerConfig {
         ..ManagerConfig::default()
     }
 }
+
+/// The README's program is tested as the documentation's are.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! The provider that draws who said what to whom, as a Mermaid sequence diagram.
 //!
-//! Names and messages are untrusted, and may hold anything: [`escape`] makes of them what Mermaid's parser reads back as
+//! Names and messages are untrusted, and may hold anything: `escape.rs` makes of them what Mermaid's parser reads back as
 //! the same text, and never as its own syntax. Plain words stay as they are.
 //!
 //! ```text
@@ -28,8 +28,8 @@ use crate::providers::readers::Deliveries;
 /// How a diagram provider is made: what is not set has its default.
 #[derive(Clone, Debug)]
 pub struct MermaidConfig {
-    /// The most messages that are kept; the oldest go first, and a note in the diagram tells how many are gone.
-    /// Default: 100,000, which hold about 30 MB.
+    /// The most messages that are kept, within 64 MiB; the oldest go first, and a note in the diagram tells how many are
+    /// gone. Default: 100,000, which hold about 20 MB.
     pub kept_messages: usize,
     /// What [`MermaidDiagramProvider::generate_sequence_diagram`] draws. Default: every message, one line each.
     pub diagram: DiagramOptions,
@@ -115,7 +115,7 @@ impl MermaidDiagramProvider {
 
     /// The agents that take part, in the order in which the diagram has them.
     pub fn participants(&self) -> Vec<Text> {
-        diagram::in_order(self.read().names())
+        diagram::participants(&self.interactions())
     }
 
     /// The diagram as an HTML fragment, for a page that has loaded Mermaid. Without it, it shows as text.

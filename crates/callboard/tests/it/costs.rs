@@ -167,6 +167,19 @@ fn a_bounded_history_loses_entries_and_no_sum() {
 }
 
 #[test]
+fn a_history_of_large_entries_is_bounded_in_bytes() {
+    let (manager, costs) = tracked();
+    let run = manager.start_run("test", vec![]);
+    for _ in 0..10 {
+        let cost = vec![(keys::COST.into(), 0.5.into())];
+        run.record_event(EventKind::Cost, with(cost, "note", "x".repeat(10 << 20)));
+        assert!(manager.flush(Duration::from_secs(20)));
+    }
+    assert_eq!((costs.cost_history().len(), costs.history_dropped()), (6, 4));
+    assert_eq!(costs.total_cost(), 5.0);
+}
+
+#[test]
 fn names_without_end_are_one_share_beyond_a_bound() {
     let (manager, costs) = tracked();
     let run = manager.start_run("test", vec![]);

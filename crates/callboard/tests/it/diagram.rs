@@ -178,6 +178,18 @@ fn a_diagram_says_what_it_no_longer_knows() {
 }
 
 #[test]
+fn names_of_any_length_are_bounded_and_told_apart() {
+    let long = |end: &str| format!("{}{end}", "x".repeat(200));
+    let diagram = draw(MermaidConfig::default(), |run| {
+        say(run, &long("1"), &long("2"), "hi");
+        say(run, &"y".repeat(10 << 20), &long("1"), "ho");
+    });
+    assert_eq!(diagram.participants().len(), 3);
+    assert!(diagram.participants().iter().all(|name| name.len() <= 1_003));
+    assert!(diagram.generate_sequence_diagram().lines().all(|line| line.len() < 150));
+}
+
+#[test]
 fn html_is_escaped_text() {
     let diagram = draw(MermaidConfig::default(), |run| {
         say(run, "<script>alert(1)</script>", "emma", "</pre><img src=x onerror=alert(2)>");

@@ -277,7 +277,7 @@ fn anything_at_all() {
     let conversation = prop::collection::vec(said, 1..6);
     let mut runner = TestRunner::deterministic();
     let sample = |_| conversation.new_tree(&mut runner).expect("nothing is filtered").current();
-    check(&(0..400).map(sample).collect::<Vec<_>>());
+    check(&(0..250).map(sample).collect::<Vec<_>>());
 }
 
 #[test]

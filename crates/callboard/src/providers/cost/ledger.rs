@@ -1,12 +1,12 @@
 //! The books: each cost is entered once, and shared out by agent, by model and by chat.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
+use callboard_core::value::attributes_size_bytes;
 use callboard_core::{Attribute, Event, EventKind, Record, Value, keys};
 
 use super::money::Money;
-use super::places::{Chat, Place, Places, SpanKey};
+use super::places::{Place, Places, SpanKey};
 use super::prices::Tokens;
 use crate::providers::page::cut;
 
@@ -14,7 +14,10 @@ use crate::providers::page::cut;
 const MOST_SHARES: usize = 10_000;
 
 /// A name is told up to so many characters.
-const NAME_CHARACTERS: usize = 200;
+pub(super) const NAME_CHARACTERS: usize = 200;
+
+/// The history holds so many bytes at the most, however few entries these are.
+const MOST_HISTORY_BYTES: usize = 64 << 20;
 
 /// Where no agent, no chat or no model is known, and for what exceeds [`MOST_SHARES`].
 const NO_AGENT: &str = "(no agent)";
@@ -83,6 +86,7 @@ pub(super) struct Ledger {
     chats: Shares<Option<SpanKey>>,
     unpriced: Shares<String>,
     history: VecDeque<Box<[Attribute]>>,
+    history_bytes: usize,
     history_entries: usize,
     history_dropped: u64,
 }
@@ -100,6 +104,7 @@ impl Ledger {
             chats: Shares::default(),
             unpriced: Shares::default(),
             history: VecDeque::new(),
+            history_bytes: 0,
             history_entries,
             history_dropped: 0,
         }
@@ -137,19 +142,20 @@ impl Ledger {
         self.agents.add(agent.clone(), || agent, cost, tokens);
         let model = model_name(event);
         self.models.add(model.clone(), || model, cost, tokens);
-        let title = |chat: &Arc<Chat>| cut(&chat.title, NAME_CHARACTERS).into_owned();
-        let name = || chat.as_ref().map_or_else(|| NO_CHAT.to_owned(), title);
+        let name = || chat.as_ref().map_or(NO_CHAT, |chat| &chat.title).to_owned();
         self.chats.add(chat.as_ref().map(|chat| chat.span), name, cost, tokens);
     }
 
     fn keep(&mut self, event: &Event) {
-        if self.history.len() >= self.history_entries {
-            self.history.pop_front();
+        let told = event.attributes.iter().filter(|(key, _)| is_told(key));
+        let entry: Box<[Attribute]> = told.cloned().collect();
+        self.history_bytes += attributes_size_bytes(&entry);
+        self.history.push_back(entry);
+        while (self.history.len() > self.history_entries || self.history_bytes > MOST_HISTORY_BYTES)
+            && let Some(oldest) = self.history.pop_front()
+        {
+            self.history_bytes -= attributes_size_bytes(&oldest);
             self.history_dropped += 1;
-        }
-        if self.history_entries > 0 {
-            let kept = event.attributes.iter().filter(|(key, _)| is_told(key));
-            self.history.push_back(kept.cloned().collect());
         }
     }
 

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use callboard_core::{SpanHead, SpanId, SpanKind, Text, TraceId, Value, keys};
+use callboard_core::{SpanHead, SpanId, SpanKind, Text, TraceId, keys};
+
+use super::ledger::NAME_CHARACTERS;
+use crate::providers::page::cut;
 
 /// So many spans that ended are remembered, for a child that starts after its parent's end.
 const ENDED_SPANS: usize = 4096;
@@ -70,8 +73,8 @@ fn key(span: &SpanHead) -> SpanKey {
 }
 
 fn chat_title(span: &SpanHead) -> Option<String> {
-    let sender = || name(span, keys::AGENT_SENDER).unwrap_or("?".into());
-    let recipient = || name(span, keys::AGENT_RECIPIENT).unwrap_or("?".into());
+    let sender = || name(span, keys::AGENT_SENDER).unwrap_or_else(|| "?".into());
+    let recipient = || name(span, keys::AGENT_RECIPIENT).unwrap_or_else(|| "?".into());
     match span.kind {
         SpanKind::Chat => Some(format!("{} → {}", sender(), recipient())),
         SpanKind::NestedChat => Some(format!("{} → {} (nested chat)", sender(), recipient())),
@@ -81,8 +84,6 @@ fn chat_title(span: &SpanHead) -> Option<String> {
 }
 
 fn name(span: &SpanHead, key: &str) -> Option<Text> {
-    match span.attribute(key) {
-        Some(Value::Text(name)) => Some(name.clone()),
-        _ => None,
-    }
+    let name = span.attribute(key)?.as_str()?;
+    Some(Text::new(&cut(name, NAME_CHARACTERS)))
 }

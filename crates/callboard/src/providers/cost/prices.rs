@@ -16,6 +16,9 @@ const TABLE_VERSION: &str = "genai-prices 0.2.1";
 /// for running it there.
 const LOCAL_PROVIDERS: [&str; 4] = ["ollama", "lmstudio", "llamacpp", "vllm"];
 
+/// A longer name is no model's and no provider's, and is not worth the time of comparing it with thousands of patterns.
+const MOST_NAME_BYTES: usize = 512;
+
 /// The prices that model calls are charged at. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
@@ -71,6 +74,11 @@ impl Prices {
         tokens: Tokens,
         time_unix_ns: UnixNanos,
     ) -> Option<Price> {
+        if model.len() > MOST_NAME_BYTES
+            || provider.is_some_and(|name| name.len() > MOST_NAME_BYTES)
+        {
+            return None;
+        }
         let tokens = tokens.consistent();
         if let Some(user) = &self.user
             && let Some(usd) = user.price(provider, model, tokens)
@@ -213,6 +221,7 @@ mod tests {
     fn what_has_no_price_is_not_free() {
         check(Some("openai"), "no-such-model", None);
         check(None, "", None);
+        check(Some("openai"), &"gpt-4o-mini ".repeat(5_000_000), None);
         check(Some("ollama"), "gpt-4o-mini", None);
         check(Some("github-copilot"), "o1-none", None);
         // Listed, without a price.

@@ -14,8 +14,8 @@ use crate::providers::readers::Deliveries;
 /// How a cost tracker is made: what is not set has its default.
 #[derive(Clone, Debug)]
 pub struct CostTrackerConfig {
-    /// The most entries that the history holds; the oldest go first, and are counted. Sums never lose anything.
-    /// Default: 100,000, which hold about 60 MB.
+    /// The most entries that the history holds, within 64 MiB; the oldest go first, and are counted. Sums never lose
+    /// anything. Default: 100,000, which hold about 50 MB.
     pub history_entries: usize,
 }
 
@@ -91,7 +91,7 @@ impl CostTrackerProvider {
         self.read().history()
     }
 
-    /// How many entries the history has lost to [`CostTrackerConfig::history_entries`].
+    /// How many entries the history has lost to its bounds.
     pub fn history_dropped(&self) -> u64 {
         self.read().history_dropped()
     }

@@ -1,4 +1,4 @@
-//! A user's own price file, which overrides the price table. Its format is told in [`super`].
+//! A user's own price file, which overrides the price table. Its format is told in `cost.rs`.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

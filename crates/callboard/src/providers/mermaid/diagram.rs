@@ -7,7 +7,7 @@ use std::ops::Range;
 use callboard_core::Text;
 
 use super::escape::{self, Participant};
-use super::transcript::{Interaction, Transcript};
+use super::transcript::{self, Interaction, Transcript};
 
 /// The longest round that is recognised when it repeats, in messages.
 const LONGEST_ROUND: usize = 32;
@@ -38,11 +38,12 @@ enum Part {
 }
 
 pub(super) fn draw(transcript: &Transcript, options: &DiagramOptions) -> String {
-    let names = in_order(transcript.names());
+    let interactions = transcript.in_order_of_time();
+    let names = participants(&interactions);
     let page = Page {
         participants: escape::participants(&names),
         places: names.into_iter().enumerate().map(|(place, name)| (name, place)).collect(),
-        interactions: transcript.in_order_of_time(),
+        interactions,
     };
     let mut text = String::from("sequenceDiagram");
     for participant in &page.participants {
@@ -64,8 +65,8 @@ pub(super) fn draw(transcript: &Transcript, options: &DiagramOptions) -> String 
 }
 
 /// The participants as they stand in the diagram.
-pub(super) fn in_order(names: &[Text]) -> Vec<Text> {
-    let mut names = names.to_vec();
+pub(super) fn participants(interactions: &[Interaction]) -> Vec<Text> {
+    let mut names = transcript::names(interactions);
     if STAND_LAST.iter().all(|last| names.iter().any(|name| name == last)) {
         names.retain(|name| !STAND_LAST.contains(&name.as_str()));
         names.extend(STAND_LAST.map(Text::from));

@@ -3,6 +3,8 @@
 //! A character that would end a statement, begin a comment, a directive, an entity, a tag or a formula stands as an entity:
 //! `#59;` for `;`. Everything else stays, so that plain text reads as plain text.
 
+use std::collections::HashSet;
+
 use callboard_core::Text;
 
 use crate::providers::page::{cut, stand_in};
@@ -59,19 +61,17 @@ pub(super) struct Participant {
 
 /// How each of the names is called: a plain word as it is, anything else by an id that no other has, and an alias.
 pub(super) fn participants(names: &[Text]) -> Vec<Participant> {
-    let mut next = 1;
-    let mut free_id = || loop {
-        let id = format!("A{next}");
-        next += 1;
-        if !names.iter().any(|name| name == id.as_str()) {
-            return id;
+    let taken: HashSet<&str> = names.iter().map(Text::as_str).collect();
+    let mut free_ids =
+        (1..).map(|number| format!("A{number}")).filter(|id| !taken.contains(id.as_str()));
+    let mut participant = |name: &Text| {
+        if is_plain_word(name) {
+            return Participant { id: name.to_string(), alias: None };
         }
+        let id = free_ids.next().expect("there are more numbers than names");
+        Participant { id, alias: Some(alias(name)) }
     };
-    let participant = |name: &Text| match is_plain_word(name) {
-        true => Participant { id: name.to_string(), alias: None },
-        false => Participant { id: free_id(), alias: Some(alias(name)) },
-    };
-    names.iter().map(participant).collect()
+    names.iter().map(&mut participant).collect()
 }
 
 /// Whether Mermaid takes the name for a name, whatever stands around it.
@@ -97,14 +97,11 @@ fn alias(name: &str) -> String {
         .collect();
     let escaped = label(&shown);
     // Mermaid trims what stands at either end.
-    let trimmed = escaped.trim_matches(is_trimmed);
-    let (start, end) = match escaped.find(trimmed) {
-        Some(start) => (start, start + trimmed.len()),
-        None => (escaped.len(), escaped.len()),
-    };
+    let start = escaped.len() - escaped.trim_start_matches(is_trimmed).len();
+    let end = escaped.trim_end_matches(is_trimmed).len().max(start);
     let mut alias = String::with_capacity(escaped.len());
     escaped[..start].chars().for_each(|blank| push_entity(&mut alias, blank));
-    alias.push_str(trimmed);
+    alias.push_str(&escaped[start..end]);
     escaped[end..].chars().for_each(|blank| push_entity(&mut alias, blank));
     alias
 }

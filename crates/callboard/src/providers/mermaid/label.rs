@@ -38,11 +38,11 @@ pub(super) fn of_message(message: &Value, tool_name: impl Fn(&str) -> Option<Tex
     }
 }
 
-/// The ids and names of the tools that a message calls.
+/// The ids of the tool calls in a message, and the tools' names as they are shown.
 pub(super) fn tool_calls(message: &Value) -> impl Iterator<Item = (Text, Text)> {
     let calls = message.get("tool_calls").and_then(Value::as_list).unwrap_or_default();
     calls.iter().filter_map(|call| match call.get("id") {
-        Some(Value::Text(id)) => Some((id.clone(), call_name(call)?)),
+        Some(Value::Text(id)) => Some((id.clone(), shown(&call_name(call)?).into())),
         _ => None,
     })
 }

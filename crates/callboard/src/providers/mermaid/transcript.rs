@@ -1,13 +1,24 @@
 //! What was said, as far as it is drawn: short lines, not the messages themselves.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use callboard_core::{Event, EventKind, Record, Text, UnixNanos, Value, keys};
 
 use super::label;
+use crate::providers::page::cut;
 
-/// So many calls of tools are remembered that nobody has answered yet.
-const OPEN_TOOL_CALLS: usize = 10_000;
+/// So many calls of tools are remembered.
+const MOST_TOOL_CALLS: usize = 10_000;
+
+/// A longer id is no tool call's.
+const MOST_ID_BYTES: usize = 512;
+
+/// A name counts up to so many characters: agents whose names begin alike for that long are one.
+const NAME_CHARACTERS: usize = 1_000;
+
+/// The transcript holds so many bytes at the most, however few messages these are.
+const MOST_BYTES: usize = 64 << 20;
 
 /// One agent saying something to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +36,10 @@ pub struct Interaction {
 #[derive(Debug)]
 pub(super) struct Transcript {
     interactions: VecDeque<Interaction>,
+    bytes: usize,
     kept: usize,
     dropped: u64,
-    names: Names,
     tools: Tools,
-}
-
-/// Who took part, by appearance.
-#[derive(Debug, Default)]
-struct Names {
-    known: HashSet<Text>,
-    in_order: Vec<Text>,
 }
 
 /// The names of the tools that were called, by the call's id.
@@ -47,39 +51,39 @@ struct Tools {
 
 impl Transcript {
     pub(super) fn new(kept: usize) -> Self {
-        Self {
-            interactions: VecDeque::new(),
-            kept,
-            dropped: 0,
-            names: Names::default(),
-            tools: Tools::default(),
-        }
+        Self { interactions: VecDeque::new(), bytes: 0, kept, dropped: 0, tools: Tools::default() }
     }
 
     pub(super) fn enter(&mut self, record: &Record) {
         if let Record::Event(event) = record
             && event.kind == EventKind::AgentSendMsg
-            && is_spoken(event)
         {
-            self.say(event);
+            let message = event.attribute(keys::MESSAGE).unwrap_or(&Value::Null);
+            // Also of a silent message: the answer to its call may be said aloud.
+            self.tools.learn(message);
+            if is_spoken(event) {
+                self.keep(self.interaction(event, message));
+            }
         }
     }
 
-    fn say(&mut self, event: &Event) {
-        let message = event.attribute(keys::MESSAGE).unwrap_or(&Value::Null);
-        self.tools.learn(message);
-        let interaction = Interaction {
+    fn interaction(&self, event: &Event, message: &Value) -> Interaction {
+        Interaction {
             time_unix_ns: event.time_unix_ns,
-            from: self.names.meet(agent(event, keys::AGENT_SENDER)),
-            to: self.names.meet(agent(event, keys::AGENT_RECIPIENT)),
+            from: agent(event, keys::AGENT_SENDER),
+            to: agent(event, keys::AGENT_RECIPIENT),
             message: label::of_message(message, |id| self.tools.names.get(id).cloned()),
-        };
-        if self.interactions.len() >= self.kept {
-            self.interactions.pop_front();
-            self.dropped += 1;
         }
-        if self.kept > 0 {
-            self.interactions.push_back(interaction);
+    }
+
+    fn keep(&mut self, interaction: Interaction) {
+        self.bytes += interaction.size_bytes();
+        self.interactions.push_back(interaction);
+        while (self.interactions.len() > self.kept || self.bytes > MOST_BYTES)
+            && let Some(oldest) = self.interactions.pop_front()
+        {
+            self.bytes -= oldest.size_bytes();
+            self.dropped += 1;
         }
     }
 
@@ -94,33 +98,32 @@ impl Transcript {
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
-
-    /// Who took part: the first sender first, then by appearance.
-    pub(super) fn names(&self) -> &[Text] {
-        &self.names.in_order
-    }
 }
 
-impl Names {
-    fn meet(&mut self, name: Text) -> Text {
-        match self.known.get(&name) {
-            Some(known) => known.clone(),
-            None => {
-                self.known.insert(name.clone());
-                self.in_order.push(name.clone());
-                name
-            }
-        }
+/// Who takes part: the first sender first, then by appearance.
+pub(super) fn names(interactions: &[Interaction]) -> Vec<Text> {
+    let mut known = HashSet::new();
+    let names = interactions.iter().flat_map(|said| [&said.from, &said.to]);
+    names.filter(|name| known.insert(name.as_str())).cloned().collect()
+}
+
+impl Interaction {
+    /// About how many bytes of memory it holds.
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.from.len() + self.to.len() + self.message.len()
     }
 }
 
 impl Tools {
     fn learn(&mut self, message: &Value) {
         for (id, name) in label::tool_calls(message) {
+            if id.len() > MOST_ID_BYTES {
+                continue;
+            }
             if self.names.insert(id.clone(), name).is_none() {
                 self.ids.push_back(id);
             }
-            if self.ids.len() > OPEN_TOOL_CALLS
+            if self.ids.len() > MOST_TOOL_CALLS
                 && let Some(oldest) = self.ids.pop_front()
             {
                 self.names.remove(&oldest);
@@ -135,9 +138,10 @@ fn is_spoken(event: &Event) -> bool {
 }
 
 fn agent(event: &Event, key: &str) -> Text {
-    match event.attribute(key) {
-        Some(Value::Text(name)) => name.clone(),
-        None | Some(Value::Null) => "".into(),
-        Some(other) => other.to_json().into(),
-    }
+    let name = match event.attribute(key) {
+        None | Some(Value::Null) => Cow::Borrowed(""),
+        Some(Value::Text(name)) => Cow::Borrowed(name.as_str()),
+        Some(other) => Cow::Owned(other.to_json()),
+    };
+    Text::new(&cut(&name, NAME_CHARACTERS))
 }
