@@ -1,4 +1,4 @@
-"""Loads the native half, ties it to the interpreter's life, and stands in for it where it cannot be loaded."""
+"""Load the native half, tie it to the interpreter's life, and stand in for it where it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -23,24 +23,36 @@ EXIT_SECONDS = 10.0
 """How long the interpreter's exit waits for providers at the most."""
 
 
+def _at_exit() -> None:
+    native.shutdown_all(EXIT_SECONDS)
+
+
 def _after_fork_in_child() -> None:
     native.after_fork_in_child()
-    if "multiprocessing.util" in sys.modules:
-        # Its children end without an interpreter exit, and clear their finalizers before the target runs.
-        util = sys.modules["multiprocessing.util"]
-        util.register_after_fork(native, _flush_when_the_worker_ends)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # A worker clears its finalizers at its start, and only then runs what is registered like this.
+        util.register_after_fork(native, _finish_with_the_worker)
 
 
-def _flush_when_the_worker_ends(_native: object) -> None:
+def _finish_with_the_worker(_native: object = None) -> None:
+    """Arrange for a worker of `multiprocessing`, which may end without an interpreter exit, to finish."""
     util = sys.modules["multiprocessing.util"]
     util.Finalize(None, native.flush_all, args=(EXIT_SECONDS,), exitpriority=10)
 
 
+def _is_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 native.set_kind_classes(SpanKind, EventKind)
-atexit.register(native.shutdown_all, EXIT_SECONDS)
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=native.before_fork,
         after_in_parent=native.after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
+if _is_worker() and "multiprocessing.util" in sys.modules:
+    _finish_with_the_worker()

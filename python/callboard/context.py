@@ -72,10 +72,20 @@ class telemetry_context:  # noqa: N801 - a published name
     ) -> None:
         self._leave(error)
         if not self._manager.flush(0.0):
-            import asyncio
+            await self._flush_beside_other_tasks()
 
-            # In a thread, so that other tasks go on meanwhile.
-            await asyncio.to_thread(self._manager.flush, EXIT_FLUSH_SECONDS)
+    async def _flush_beside_other_tasks(self) -> None:
+        import asyncio
+
+        try:
+            flushed = asyncio.get_running_loop().run_in_executor(
+                None, self._manager.flush, EXIT_FLUSH_SECONDS
+            )
+        except RuntimeError:  # Not asyncio's loop, or one that takes no more work.
+            self._manager.flush(EXIT_FLUSH_SECONDS)
+        else:
+            # Bounded here too, as the executor may be busy with the program's own work.
+            await asyncio.wait([flushed], timeout=EXIT_FLUSH_SECONDS)
 
     def _leave(self, error: BaseException | None) -> None:
         if self._roots:

@@ -20,8 +20,9 @@ pub type Key = Text;
 /// A named value on a span or an event.
 pub type Attribute = (Key, Value);
 
-/// The value of an attribute.
-#[derive(Clone, Debug, PartialEq, Default)]
+/// The value of an attribute. Every value equals its copy: numbers with a fraction are compared by their bits, so that
+/// NaN is NaN.
+#[derive(Clone, Debug, Default)]
 pub enum Value {
     /// No value.
     #[default]
@@ -119,6 +120,23 @@ impl From<String> for Text {
 impl From<Arc<str>> for Text {
     fn from(text: Arc<str>) -> Self {
         Self(SmolStr::from(text))
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(one), Self::Bool(two)) => one == two,
+            (Self::Int(one), Self::Int(two)) => one == two,
+            (Self::Double(one), Self::Double(two)) => one.to_bits() == two.to_bits(),
+            (Self::Text(one), Self::Text(two)) => one == two,
+            (Self::Bytes(one), Self::Bytes(two)) => one == two,
+            (Self::List(one), Self::List(two)) => one == two,
+            (Self::Map(one), Self::Map(two)) => one == two,
+            (Self::Messages(one), Self::Messages(two)) => one == two,
+            _ => false,
+        }
     }
 }
 
@@ -260,6 +278,16 @@ mod tests {
         let attributes = [("a".into(), 1_i64.into()), ("a".into(), 2_i64.into())];
         assert_eq!(find(&attributes, "a"), Some(&Value::Int(2)));
         assert_eq!(find(&attributes, "b"), None);
+    }
+
+    #[test]
+    fn every_value_equals_its_copy() {
+        for number in [0.5, f64::NAN, f64::INFINITY] {
+            let value = Value::from(vec![("k".into(), vec![Value::Double(number)].into())]);
+            assert_eq!(value, value.clone());
+        }
+        assert_ne!(Value::Double(f64::NAN), Value::Double(0.0));
+        assert_ne!(Value::Int(1), Value::Double(1.0));
     }
 
     #[test]

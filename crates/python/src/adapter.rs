@@ -7,14 +7,16 @@ use callboard_core::{
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple, PyType};
 
+use crate::guard::{attached_on_own_thread, call_on_own_thread};
 use crate::kinds;
 use crate::span::SpanContext;
 use crate::value::{attributes_to_python, class_name, to_python};
 
 /// The methods that are called, besides `flush` and `shutdown` where it has them.
-const METHODS: [&str; 5] = ["start_trace", "start_span", "set_span_attribute", "end_span", "record_event"];
+const METHODS: [&str; 5] =
+    ["start_trace", "start_span", "set_span_attribute", "end_span", "record_event"];
 
 /// The Python object, and the spans that it has been told of and that have not ended.
 pub(crate) struct PythonProvider {
@@ -25,10 +27,15 @@ pub(crate) struct PythonProvider {
 
 impl PythonProvider {
     pub(crate) fn new(provider: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(class) = provider.cast::<PyType>() {
+            let name = class.name()?;
+            return Err(PyTypeError::new_err(format!(
+                "{name} is a class: register a provider made from it, {name}()"
+            )));
+        }
         let name = class_name(provider);
-        let lacks = |method: &&&str| {
-            !provider.getattr(**method).is_ok_and(|method| method.is_callable())
-        };
+        let lacks =
+            |method: &&&str| !provider.getattr(**method).is_ok_and(|method| method.is_callable());
         let lacking: Vec<_> = METHODS.iter().filter(lacks).copied().collect();
         if !lacking.is_empty() {
             return Err(PyTypeError::new_err(format!(
@@ -39,6 +46,7 @@ impl PythonProvider {
         Ok(Self { provider: provider.clone().unbind(), name, open: HashMap::new() })
     }
 
+    /// Makes the call that the record stands for.
     fn tell(&mut self, py: Python<'_>, record: &Record) -> PyResult<()> {
         match record {
             Record::SpanStarted(span) => self.start(py, span),
@@ -47,12 +55,12 @@ impl PythonProvider {
                 let context = self.context(py, &event.span)?;
                 let kind = kinds::event_kind_to_python(py, &event.kind)?;
                 let attributes = attributes_to_python(py, &event.attributes)?;
-                self.call(py, "record_event", (context, kind, attributes))
+                self.call(py, "record_event", (context, kind, attributes), None)
             }
             Record::SpanEnded(ended) => {
                 let context = self.context(py, &ended.span)?;
                 self.open.remove(&ended.span.span_id);
-                self.call(py, "end_span", (context,))
+                self.call(py, "end_span", (context,), None)
             }
             _ => Ok(()),
         }
@@ -73,15 +81,20 @@ impl PythonProvider {
             named.set_item("parent_context", parent)?;
             "start_span"
         };
-        self.provider.bind(py).call_method(method, (), Some(&named)).map(drop)
+        self.call(py, method, (), Some(&named))
     }
 
-    fn change(&mut self, py: Python<'_>, span: &SpanHead, attributes: &[Attribute]) -> PyResult<()> {
+    fn change(
+        &mut self,
+        py: Python<'_>,
+        span: &SpanHead,
+        attributes: &[Attribute],
+    ) -> PyResult<()> {
         let context = self.context(py, span)?;
         for (key, value) in attributes {
             context.get().append(key.clone(), value.clone());
             let arguments = (context.clone_ref(py), key.as_str(), to_python(py, value)?);
-            self.call(py, "set_span_attribute", arguments)?;
+            self.call(py, "set_span_attribute", arguments, None)?;
         }
         Ok(())
     }
@@ -98,17 +111,27 @@ impl PythonProvider {
         &self,
         py: Python<'py>,
         method: &str,
-        arguments: impl pyo3::call::PyCallArgs<'py>,
+        arguments: impl IntoPyObject<
+            'py,
+            Target = PyTuple,
+            Output = Bound<'py, PyTuple>,
+            Error: Into<PyErr>,
+        >,
+        named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
-        self.provider.bind(py).call_method1(method, arguments).map(drop)
+        let method = self.provider.bind(py).getattr(method)?;
+        let arguments = arguments.into_pyobject(py).map_err(Into::into)?;
+        call_on_own_thread(&method, &arguments, named).map(drop)
     }
 
     /// Calls one of the methods that a provider need not have.
     fn call_optional(&self, method: &str) -> ProviderResult {
-        let called = Python::try_attach(|py| {
+        let called = attached_on_own_thread(|py| {
             let provider = self.provider.bind(py);
             match provider.getattr_opt(method) {
-                Ok(Some(method)) if method.is_callable() => method.call0().map(drop),
+                Ok(Some(method)) if method.is_callable() => {
+                    call_on_own_thread(&method, &PyTuple::empty(py), None).map(drop)
+                }
                 _ => Ok(()),
             }
             .map_err(|error| described(py, method, &error))
@@ -123,11 +146,11 @@ impl TelemetryProvider for PythonProvider {
     }
 
     fn on_records(&mut self, batch: &[Record]) -> ProviderResult {
-        let told = Python::try_attach(|py| {
+        let told = attached_on_own_thread(|py| {
             let mut outcome = Ok(());
             for record in batch {
                 if let Err(error) = self.tell(py, record) {
-                    outcome = outcome.and(Err(described(py, "a call", &error)));
+                    outcome = outcome.and(Err(described(py, method_for(record), &error)));
                 }
             }
             outcome
@@ -153,7 +176,22 @@ impl TelemetryProvider for PythonProvider {
     }
 }
 
-fn described(py: Python<'_>, what: &str, error: &PyErr) -> ProviderError {
+/// The method that is told of such a record.
+fn method_for(record: &Record) -> &'static str {
+    match record {
+        Record::SpanStarted(span) if span.is_root() => "start_trace",
+        Record::SpanStarted(_) => "start_span",
+        Record::SpanChanged(_) => "set_span_attribute",
+        Record::Event(_) => "record_event",
+        _ => "end_span",
+    }
+}
+
+fn described(py: Python<'_>, method: &str, error: &PyErr) -> ProviderError {
     let value = error.value(py).as_any();
-    ProviderError::new(format!("{what} raised {}: {}", class_name(value), crate::value::text_of(value)))
+    ProviderError::new(format!(
+        "{method} raised {}: {}",
+        class_name(value),
+        crate::value::text_of(value)
+    ))
 }

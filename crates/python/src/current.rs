@@ -1,9 +1,13 @@
 //! The current span of a Python program: one `contextvars.ContextVar`, so that asyncio tasks and copied contexts carry it.
 
+use std::collections::HashSet;
+
+use callboard_core::{Span, SpanId};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
+use crate::guard::quietly;
 use crate::span::SpanContext;
 
 /// The variable, with its bound methods kept at hand.
@@ -38,19 +42,19 @@ pub(crate) fn current_var(py: Python<'_>) -> PyResult<Py<PyAny>> {
 /// The span current in this context; None where no run is.
 #[pyfunction]
 pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
-    let current = current_variable(py).ok()?.get.bind(py).call0().ok()?;
-    let current = current.cast_into::<SpanContext>().ok()?;
-    if current.get().is_open() { Some(current) } else { open_before(current) }
+    let current = stored(py)?;
+    if current.get().is_open() {
+        return Some(current);
+    }
+    let open = leave_ended(&current);
+    set_current(py, open.as_ref());
+    open
 }
 
 /// Makes a span, or none, the current one of this context.
-pub(crate) fn set_current(py: Python<'_>, span: Option<&Bound<'_, SpanContext>>) -> PyResult<()> {
-    let set = current_variable(py)?.set.bind(py);
-    match span {
-        Some(span) => set.call1((span,)),
-        None => set.call1((py.None(),)),
-    }
-    .map(drop)
+pub(crate) fn set_current(py: Python<'_>, span: Option<&Bound<'_, SpanContext>>) {
+    let set = current_variable(py).and_then(|variable| variable.set.bind(py).call1((span,)));
+    quietly(py, set);
 }
 
 /// What the variable holds, ended or not.
@@ -64,6 +68,55 @@ pub(crate) fn open_before<'py>(span: Bound<'py, SpanContext>) -> Option<Bound<'p
     let py = span.py();
     let mut before = span.get().previous(py)?;
     while !before.get().is_open() {
+        before = before.get().previous(py)?;
+    }
+    Some(before)
+}
+
+/// Makes current what is when `ended` has ended, where `current` was.
+pub(crate) fn leave(ended: &Bound<'_, SpanContext>, current: Bound<'_, SpanContext>) {
+    let py = ended.py();
+    if !current.is(ended) {
+        let Some(later) = later_ones(ended, &current) else { return };
+        if let Some(stays) = later.into_iter().find(|span| span.get().is_open()) {
+            return set_current(py, Some(&stays));
+        }
+    }
+    set_current(py, leave_ended(ended).as_ref());
+}
+
+/// Of the spans that became current after `ended`, from `current` back to it, those that are not within it: they began
+/// after it but belong elsewhere. None where it was not current before `current`.
+fn later_ones<'py>(
+    ended: &Bound<'py, SpanContext>,
+    current: &Bound<'py, SpanContext>,
+) -> Option<Vec<Bound<'py, SpanContext>>> {
+    let mut later = vec![current.clone()];
+    loop {
+        let before = later.last().and_then(|span| span.get().previous(ended.py()))?;
+        if before.is(ended) {
+            break;
+        }
+        later.push(before);
+    }
+    let mut within: HashSet<SpanId> = ended.get().span().map(Span::span_id).into_iter().collect();
+    for span in later.iter().rev().filter_map(|span| span.get().span()) {
+        if span.parent_span_id().is_some_and(|parent| within.contains(&parent)) {
+            within.insert(span.span_id());
+        }
+    }
+    later.retain(|span| span.get().span().is_some_and(|span| !within.contains(&span.span_id())));
+    Some(later)
+}
+
+/// Leaves an ended span, and whatever of those that were current before it has ended too, in some other thread or out of
+/// turn: the nearest that has not.
+fn leave_ended<'py>(span: &Bound<'py, SpanContext>) -> Option<Bound<'py, SpanContext>> {
+    let py = span.py();
+    span.get().detach_otel(py);
+    let mut before = span.get().previous(py)?;
+    while !before.get().is_open() {
+        before.get().detach_otel(py);
         before = before.get().previous(py)?;
     }
     Some(before)

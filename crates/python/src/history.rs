@@ -4,13 +4,14 @@
 //! that came last from the same owner: by identity, which costs almost nothing, and the newest messages and a few older
 //! ones in turn by value too, since programs change message dicts in place.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use callboard_core::{Context, Message, Value};
+use callboard_core::{Context, Message};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::guard::quietly;
 use crate::value::to_value;
 
 /// How many of the newest known messages are compared by value each time.
@@ -36,52 +37,64 @@ impl Messages {
 }
 
 /// The histories of a run, by owner.
-#[derive(Default)]
 pub(crate) struct Histories {
-    by_owner: Mutex<Option<Py<PyDict>>>,
+    by_owner: Py<PyDict>,
 }
 
-/// The history of one owner: for each message the program's object, kept alive so that identity means something, and the
-/// context that ends with it.
+/// The history of one owner.
 #[pyclass(frozen)]
 struct History {
+    /// Taken out while it is compared and added to, as that may run Python code: whoever comes meanwhile, another thread
+    /// or that very code, finds nothing known and shares nothing. Nobody waits.
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
+    /// For each message the program's object, kept alive so that identity means something, and the context that ends
+    /// with it.
     messages: Vec<(Py<PyAny>, Context)>,
     /// The next older message to compare by value.
     next_older: usize,
 }
 
 impl Histories {
-    /// The list as a context that shares what it can with the last one of the same owner.
-    pub(crate) fn context(
-        &self,
-        owner: &Bound<'_, PyAny>,
-        messages: &Bound<'_, PyAny>,
-    ) -> PyResult<Context> {
+    pub(crate) fn new(py: Python<'_>) -> Self {
+        Self { by_owner: PyDict::new(py).unbind() }
+    }
+
+    /// The list as a context that shares what it can with the last one of the same owner. An owner that cannot be told
+    /// from others, as it has no hash, shares nothing.
+    pub(crate) fn context(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> Context {
         let py = owner.py();
-        let Ok(messages) = messages.cast::<PyList>() else {
-            return Ok(contexts_of(messages));
+        let Some(messages) = as_list(messages) else {
+            return only_message(messages);
         };
-        let history = self.history(py, owner)?;
-        let mut known = history.get().known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        known.forget_what_differs(messages);
+        let history = quietly(py, self.history(py, owner));
+        let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
+        known.forget_what_differs(&messages);
         for message in messages.iter().skip(known.messages.len()) {
             let context = known.newest().push(Message::new(to_value(&message)));
             known.messages.push((message.unbind(), context));
         }
-        Ok(known.newest())
+        let context = known.newest();
+        if let Some(history) = history {
+            history.get().put(known);
+        }
+        context
     }
 
-    fn history<'py>(&self, py: Python<'py>, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, History>> {
-        let by_owner = {
-            let mut slot = self.by_owner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            slot.get_or_insert_with(|| PyDict::new(py).unbind()).clone_ref(py)
-        };
-        let by_owner = by_owner.bind(py);
+    /// Lets go of the program's messages, once the run is over.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        self.by_owner.bind(py).clear();
+    }
+
+    fn history<'py>(
+        &self,
+        py: Python<'py>,
+        owner: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, History>> {
+        let by_owner = self.by_owner.bind(py);
         if let Some(history) = by_owner.get_item(owner)? {
             return Ok(history.cast_into::<History>()?);
         }
@@ -91,12 +104,32 @@ impl Histories {
     }
 }
 
-/// What is no list is taken message by message, and remembered for nobody.
-fn contexts_of(messages: &Bound<'_, PyAny>) -> Context {
-    let Ok(messages) = messages.try_iter() else { return Context::empty() };
-    messages
-        .map_while(Result::ok)
-        .fold(Context::empty(), |context, message| context.push(Message::new(to_value(&message))))
+/// The list itself, or a tuple as one. Nothing else is gone through: that might use it up.
+fn as_list<'py>(messages: &Bound<'py, PyAny>) -> Option<Bound<'py, PyList>> {
+    let list = messages.cast::<PyList>().ok().cloned();
+    list.or_else(|| messages.cast::<PyTuple>().ok().map(|tuple| tuple.to_list()))
+}
+
+/// What is neither list nor tuple counts as one message; None as none.
+fn only_message(message: &Bound<'_, PyAny>) -> Context {
+    match message.is_none() {
+        true => Context::empty(),
+        false => Context::empty().push(Message::new(to_value(message))),
+    }
+}
+
+impl History {
+    fn take(&self) -> Known {
+        std::mem::take(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, known: Known) {
+        let mut slot = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = std::mem::replace(&mut *slot, known);
+        drop(slot);
+        // Without the lock: an object that is let go of may run Python code.
+        drop(replaced);
+    }
 }
 
 impl Known {
@@ -132,23 +165,27 @@ impl Known {
     }
 
     /// The first of the compared messages whose object is the same but whose content is not.
-    fn changed_in_place(&mut self, messages: &Bound<'_, PyList>, identical: usize) -> Option<usize> {
+    fn changed_in_place(
+        &mut self,
+        messages: &Bound<'_, PyList>,
+        identical: usize,
+    ) -> Option<usize> {
         let newest = identical.saturating_sub(NEWEST_COMPARED);
         let older = (0..OLDER_COMPARED.min(newest)).map(|step| (self.next_older + step) % newest);
-        let changed = older
-            .chain(newest..identical)
-            .filter(|&index| !self.is_equal(messages, index))
-            .min();
+        let changed =
+            older.chain(newest..identical).filter(|&index| !self.is_equal(messages, index)).min();
         self.next_older = (self.next_older + OLDER_COMPARED) % newest.max(1);
         changed
     }
 
     /// Whether the message is the known one by value.
     fn is_equal(&self, messages: &Bound<'_, PyList>, index: usize) -> bool {
-        let (Some((_, context)), Ok(message)) = (self.messages.get(index), messages.get_item(index)) else {
+        let (Some((_, context)), Ok(message)) =
+            (self.messages.get(index), messages.get_item(index))
+        else {
             return false;
         };
-        let same: Value = to_value(&message);
-        context.newest().is_some_and(|known| *known.body() == same)
+        let value = to_value(&message);
+        context.newest().is_some_and(|known| *known.body() == value)
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
-/// The most objects that are kept; a program's own names are few.
+/// The most objects that are kept. A program's own names are fewer; where it makes them up as it goes, all are forgotten
+/// now and then.
 const MOST: usize = 4096;
 
 type ByAddress<T> = HashMap<usize, (Py<PyAny>, T), BuildHasherDefault<AddressHasher>>;
@@ -27,11 +28,14 @@ impl<T: Clone> Known<T> {
     }
 
     pub(crate) fn keep(&self, object: &Bound<'_, PyAny>, value: &T) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get_or_insert_default();
-        if known.len() < MOST {
-            known.insert(object.as_ptr() as usize, (object.clone().unbind(), value.clone()));
-        }
+        let entry = (object.clone().unbind(), value.clone());
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = slot.get_or_insert_default();
+        let forgotten = (known.len() >= MOST).then(|| std::mem::take(known));
+        let replaced = known.insert(object.as_ptr() as usize, entry);
+        drop(slot);
+        // Without the lock: an object that is let go of may run Python code.
+        drop((forgotten, replaced));
     }
 }
 

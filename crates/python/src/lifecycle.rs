@@ -7,7 +7,6 @@ use callboard_core::{InstrumentationManager, Span, WeakManager, WeakSpan, fork};
 use log::{Level, LevelFilter, Log, Metadata};
 use pyo3::prelude::*;
 
-
 static MANAGERS: Mutex<Vec<WeakManager>> = Mutex::new(Vec::new());
 static ROOTS: Mutex<Vec<WeakSpan>> = Mutex::new(Vec::new());
 
@@ -25,36 +24,33 @@ pub(crate) fn watch_run(root: &Span) {
     roots.push(root.downgrade());
 }
 
-/// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped.
+/// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. Nothing is
+/// recorded afterwards.
 #[pyfunction]
 pub(crate) fn shutdown_all(py: Python<'_>, timeout: f64) {
-    let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
-    py.detach(|| {
-        let deadline = Instant::now() + timeout;
-        for root in std::mem::take(&mut *ROOTS.lock().unwrap_or_else(PoisonError::into_inner)) {
-            if let Some(root) = root.upgrade() {
-                root.end();
-            }
-        }
-        let managers = std::mem::take(&mut *MANAGERS.lock().unwrap_or_else(PoisonError::into_inner));
-        for manager in managers.iter().filter_map(WeakManager::upgrade) {
-            let finished = manager.shutdown(deadline.saturating_duration_since(Instant::now()));
-            tell_losses(&manager, finished);
-        }
-    });
+    py.detach(|| finish_all(timeout, InstrumentationManager::shutdown));
 }
 
-/// Delivers what a forked child recorded, within `timeout` seconds; for a child that ends without an interpreter exit.
+/// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. For a worker
+/// process that ends without an interpreter exit, whose own finalizers may still record.
 #[pyfunction]
 pub(crate) fn flush_all(py: Python<'_>, timeout: f64) {
+    py.detach(|| finish_all(timeout, InstrumentationManager::flush));
+}
+
+fn finish_all(timeout: f64, finish: fn(&InstrumentationManager, Duration) -> bool) {
     let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    let deadline = Instant::now() + timeout;
+    // Copied: a thread that starts a run meanwhile holds the GIL, and must not wait for what may need it.
+    let roots = ROOTS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for root in roots.iter().filter_map(WeakSpan::upgrade) {
+        root.end();
+    }
     let managers = MANAGERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    py.detach(|| {
-        let deadline = Instant::now() + timeout;
-        for manager in managers.iter().filter_map(WeakManager::upgrade) {
-            manager.flush(deadline.saturating_duration_since(Instant::now()));
-        }
-    });
+    for manager in managers.iter().filter_map(WeakManager::upgrade) {
+        let finished = finish(&manager, deadline.saturating_duration_since(Instant::now()));
+        tell_losses(&manager, finished);
+    }
 }
 
 fn tell_losses(manager: &InstrumentationManager, finished: bool) {

@@ -105,7 +105,7 @@ impl InstrumentationManager {
         }
         let root = slf.get().manager.start_run(name, given);
         lifecycle::watch_run(&root);
-        SpanContext::make_current(py, root, RunOwner::new(slf.clone().unbind()), outer)
+        SpanContext::make_current(py, root, RunOwner::new(slf), outer)
     }
 
     /// Starts a span, which becomes the current one, within `parent_context` or else the current span.
@@ -145,11 +145,10 @@ impl InstrumentationManager {
     }
 
     /// Ends the current span; what was current before it is again.
-    fn end_span(slf: &Bound<'_, Self>) -> PyResult<()> {
+    fn end_span(slf: &Bound<'_, Self>) {
         let current = current_span(slf.py());
-        match nearest_of(slf, current.clone()) {
-            Some(span) => span.get().finish(&span, current),
-            None => Ok(()),
+        if let Some(span) = nearest_of(slf, current.clone()) {
+            span.get().finish(&span, current);
         }
     }
 
@@ -219,18 +218,29 @@ impl InstrumentationManager {
     /// Waits, for a short while, until the providers written in Python have what was recorded: programs read them
     /// right after a chat. One that did not make it in time is not waited for again.
     pub(crate) fn settle(&self, py: Python<'_>) {
-        let ids: Vec<_> =
-            self.registered().iter().filter(|known| known.is_python).map(|known| known.id).collect();
+        let ids: Vec<_> = self
+            .registered()
+            .iter()
+            .filter(|known| known.is_python)
+            .map(|known| known.id)
+            .collect();
         for id in ids {
             let settled = py.detach(|| self.manager.wait_delivered(id, SETTLE_TIMEOUT));
             if !settled {
                 let mut registered = self.registered();
-                registered.iter_mut().filter(|known| known.id == id).for_each(|late| late.is_python = false);
+                registered
+                    .iter_mut()
+                    .filter(|known| known.id == id)
+                    .for_each(|late| late.is_python = false);
             }
         }
     }
 }
 
 fn seconds(timeout: f64) -> Duration {
-    Duration::try_from_secs_f64(timeout).unwrap_or(if timeout > 0.0 { Duration::MAX / 4 } else { Duration::ZERO })
+    Duration::try_from_secs_f64(timeout).unwrap_or(if timeout > 0.0 {
+        Duration::MAX / 4
+    } else {
+        Duration::ZERO
+    })
 }

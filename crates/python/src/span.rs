@@ -1,19 +1,22 @@
 //! `SpanContext`: the handle of a span in Python, and the record of one that a provider is shown.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use callboard_core::time::{Clock, SystemClock};
-use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, TraceId, value};
-use pyo3::exceptions::PyBaseException;
+use callboard_core::time::{Clock, SystemClock, UnixNanos};
+use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, Text, TraceId, value};
+use pyo3::exceptions::{PyBaseException, PyGeneratorExit, PySystemExit};
+use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::current::{current_span, open_before, set_current, stored};
+use crate::current::{current_span, leave, open_before, set_current, stored};
+use crate::guard::quietly;
 use crate::history::{Histories, Messages};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel;
-use crate::value::{attributes_to_python, class_name, text_of, to_value};
+use crate::value::{attributes_to_python, bounded, class_name, text_of, to_value};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
 ///
@@ -34,8 +37,25 @@ struct Live {
     span: Span,
     run: Arc<RunOwner>,
     /// What was current when this became current.
-    previous: Option<Py<SpanContext>>,
+    previous: Mutex<Option<Py<SpanContext>>>,
     otel_token: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Drop for Live {
+    /// Lets go of those that were current before one by one: a program that never ends its spans has a chain of them
+    /// that would overflow the stack, each dropped within the other.
+    fn drop(&mut self) {
+        let mut last = taken(&self.previous);
+        while let Some(previous) = last {
+            // SAFETY: the object is alive, and its count is only read; that no other holder appears is not relied on.
+            let is_last = unsafe { ffi::Py_REFCNT(previous.as_ptr()) } == 1;
+            last = previous.get().live().filter(|_| is_last).and_then(|live| taken(&live.previous));
+        }
+    }
+}
+
+fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// What the spans of a run share on Python's side.
@@ -49,13 +69,21 @@ struct Described {
     trace_id: String,
     core_span_id: Option<String>,
     parent_span_id: Option<String>,
-    timestamp: Option<Py<PyAny>>,
+    timestamp: Timestamp,
     attributes: Mutex<Vec<Attribute>>,
 }
 
+enum Timestamp {
+    /// When a recorded span began.
+    At(UnixNanos),
+    /// What the program said, if anything.
+    Given(Option<Py<PyAny>>),
+}
+
 impl RunOwner {
-    pub(crate) fn new(manager: Py<InstrumentationManager>) -> Arc<Self> {
-        Arc::new(Self { manager, histories: Histories::default() })
+    pub(crate) fn new(manager: &Bound<'_, InstrumentationManager>) -> Arc<Self> {
+        let histories = Histories::new(manager.py());
+        Arc::new(Self { manager: manager.clone().unbind(), histories })
     }
 }
 
@@ -69,15 +97,15 @@ impl SpanContext {
         previous: Option<Bound<'py, SpanContext>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let otel_token = Mutex::new(otel::attach(py, &span));
-        let previous = previous.map(Bound::unbind);
+        let previous = Mutex::new(previous.map(Bound::unbind));
         let live = Live { span, run, previous, otel_token };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
-        set_current(py, Some(&handle))?;
+        set_current(py, Some(&handle));
         Ok(handle)
     }
 
     fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
-        let live = Live { span, run, previous: None, otel_token: Mutex::new(None) };
+        let live = Live { span, run, previous: Mutex::default(), otel_token: Mutex::default() };
         Bound::new(py, Self { state: State::Live(live) })
     }
 
@@ -88,20 +116,24 @@ impl SpanContext {
             trace_id: head.run.trace_id.to_string(),
             core_span_id: Some(head.span_id.to_string()),
             parent_span_id: head.parent_span_id.map(|id| id.to_string()),
-            timestamp: Some(datetime(py, head.start_unix_ns)?),
+            timestamp: Timestamp::At(head.start_unix_ns),
             attributes: Mutex::new(head.attributes.to_vec()),
         };
         Py::new(py, Self { state: State::Described(Box::new(described)) })
     }
 
     /// A span that nothing is recorded of, as there is no run that it could be in.
-    pub(crate) fn nowhere(py: Python<'_>, kind: SpanKind, attributes: Vec<Attribute>) -> PyResult<Py<Self>> {
+    pub(crate) fn nowhere(
+        py: Python<'_>,
+        kind: SpanKind,
+        attributes: Vec<Attribute>,
+    ) -> PyResult<Py<Self>> {
         let described = Described {
             kind,
             trace_id: TraceId::from_int(0).to_string(),
             core_span_id: None,
             parent_span_id: None,
-            timestamp: None,
+            timestamp: Timestamp::Given(None),
             attributes: Mutex::new(attributes),
         };
         Py::new(py, Self { state: State::Described(Box::new(described)) })
@@ -127,7 +159,8 @@ impl SpanContext {
     }
 
     pub(crate) fn previous<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
-        self.live()?.previous.as_ref().map(|previous| previous.bind(py).clone())
+        let slot = self.live()?.previous.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().map(|previous| previous.bind(py).clone())
     }
 
     pub(crate) fn append(&self, key: callboard_core::Key, value: callboard_core::Value) {
@@ -175,7 +208,7 @@ impl SpanContext {
             trace_id: trace_id.unwrap_or_default(),
             core_span_id,
             parent_span_id,
-            timestamp,
+            timestamp: Timestamp::Given(timestamp),
             attributes: Mutex::new(crate::value::attributes(attributes)),
         };
         Self { state: State::Described(Box::new(described)) }
@@ -183,7 +216,7 @@ impl SpanContext {
 
     /// What the span covers: a `SpanKind`, or text for a kind of the program's own.
     #[getter]
-    fn kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         kinds::span_kind_to_python(py, self.kind_of())
     }
 
@@ -219,9 +252,12 @@ impl SpanContext {
     fn timestamp(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.state {
             State::Live(live) => datetime(py, live.span.start_unix_ns()),
-            State::Described(described) => {
-                Ok(described.timestamp.as_ref().map_or_else(|| py.None(), |time| time.clone_ref(py)))
-            }
+            State::Described(described) => match &described.timestamp {
+                Timestamp::At(unix_ns) => datetime(py, *unix_ns),
+                Timestamp::Given(given) => {
+                    Ok(given.as_ref().map_or_else(|| py.None(), |time| time.clone_ref(py)))
+                }
+            },
         }
     }
 
@@ -298,7 +334,7 @@ impl SpanContext {
 
     /// Whether a value was set under this key.
     fn has_attribute(&self, key: &Bound<'_, PyAny>) -> bool {
-        let name = text_of(key);
+        let name = crate::value::key(key);
         match &self.state {
             State::Live(live) => live.span.attribute(&name).is_some(),
             State::Described(_) => value::find(&self.all_attributes(), &name).is_some(),
@@ -314,47 +350,44 @@ impl SpanContext {
     }
 
     /// Records an exception, and that the span failed.
-    fn record_exception(&self, error: &Bound<'_, PyBaseException>) {
-        if let Some(span) = self.span() {
-            let (class, message, stack) = exception_texts(error);
-            span.record_exception(class.into(), message.into(), stack.into());
+    fn record_exception(&self, error: &Bound<'_, PyAny>) {
+        match error.cast::<PyBaseException>() {
+            Ok(error) => self.fail(error),
+            Err(_) => self.set_error(error),
         }
     }
 
     /// Says that the span failed, and why, where there is no exception to tell of it.
     fn set_error(&self, message: &Bound<'_, PyAny>) {
         if let Some(span) = self.span() {
-            span.set_status(Status::Error { message: text_of(message).into() });
+            span.set_status(Status::Error { message: bounded(text_of(message)) });
         }
     }
 
-    /// Ends the span, in whatever thread; an exception given is recorded first. Where this span, or one that became
-    /// current after it, is the current one, what was current before it is again.
+    /// Ends the span, in whatever thread; an exception given is recorded first, unless it is only how a program or a
+    /// generator is left. Where this span, or one within it, is the current one, what was current before it is again.
     #[pyo3(signature = (error=None))]
-    pub(crate) fn end(
-        slf: &Bound<'_, Self>,
-        error: Option<&Bound<'_, PyBaseException>>,
-    ) -> PyResult<()> {
-        if let Some(error) = error {
+    fn end(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) {
+        if let Some(error) = error.filter(|error| !is_way_out(error)) {
             slf.get().record_exception(error);
         }
-        slf.get().finish(slf, stored(slf.py()))
+        slf.get().finish(slf, stored(slf.py()));
     }
 
     /// A history of message dicts as one value, to be set as an attribute. `owner` (hashable) says whose history it is:
     /// successive lists of one owner share what they have in common.
-    fn messages(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> PyResult<Messages> {
+    fn messages(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> Messages {
         let context = match self.live() {
-            Some(live) => live.run.histories.context(owner, messages)?,
-            None => Histories::default().context(owner, messages)?,
+            Some(live) => live.run.histories.context(owner, messages),
+            None => Histories::new(owner.py()).context(owner, messages),
         };
-        Ok(Messages { context })
+        Messages { context }
     }
 
     /// A context manager that makes this span current where it is entered, and restores what was before. It does not
     /// end the span: it carries it into another thread or callback.
     fn activate(slf: Bound<'_, Self>) -> Activation {
-        Activation { span: slf.unbind(), before: Mutex::new(None) }
+        Activation { span: slf.unbind(), entered: Mutex::default() }
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -364,47 +397,51 @@ impl SpanContext {
     fn __exit__(
         slf: &Bound<'_, Self>,
         _class: Option<&Bound<'_, PyType>>,
-        error: Option<&Bound<'_, PyBaseException>>,
+        error: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        Self::end(slf, error)
+    ) {
+        Self::end(slf, error);
     }
 
     fn __repr__(&self) -> String {
         let id = self.core_span_id().unwrap_or_else(|| "-".into());
-        format!("SpanContext(kind='{}', trace_id='{}', core_span_id='{id}')", self.kind_of(), self.trace_id())
+        format!(
+            "SpanContext(kind='{}', trace_id='{}', core_span_id='{id}')",
+            self.kind_of(),
+            self.trace_id()
+        )
     }
 }
 
+/// How a span ends.
 impl SpanContext {
-    /// Ends the span; `current` is what is current here. Where that is this span, or one that became current after it,
-    /// what was current before it is again.
-    pub(crate) fn finish(
-        &self,
-        this: &Bound<'_, Self>,
-        current: Option<Bound<'_, Self>>,
-    ) -> PyResult<()> {
-        let Some(live) = self.live().filter(|live| !live.span.is_ended()) else { return Ok(()) };
+    /// Ends the span. `current` is what is current here: where that is this span, or one within it, what was current
+    /// before is again.
+    pub(crate) fn finish(&self, this: &Bound<'_, Self>, current: Option<Bound<'_, Self>>) {
+        let Some(live) = self.live().filter(|live| !live.span.is_ended()) else { return };
         live.span.end();
-        if live.span.parent_span_id() == Some(live.span.run().root_span_id) {
-            live.run.manager.get().settle(this.py());
-        }
-        let mut candidate = current;
-        while let Some(span) = candidate {
-            if span.is(this) {
-                return live.leave(span);
-            }
-            candidate = span.get().previous(this.py());
-        }
-        Ok(())
-    }
-}
-
-impl Live {
-    fn leave(&self, this: Bound<'_, SpanContext>) -> PyResult<()> {
         let py = this.py();
-        otel::detach(py, self.otel_token.lock().ok().and_then(|mut token| token.take()));
-        set_current(py, open_before(this).as_ref())
+        if live.span.parent_span_id() == Some(live.span.run().root_span_id) {
+            live.run.manager.get().settle(py);
+        }
+        if let Some(current) = current {
+            leave(this, current);
+        }
+        if live.span.is_root() {
+            live.run.histories.clear(py);
+        }
+    }
+
+    fn fail(&self, error: &Bound<'_, PyBaseException>) {
+        if let Some(span) = self.span().filter(|span| !span.is_ended()) {
+            let (class, message, stack) = exception_texts(error);
+            span.record_exception(class, message, stack);
+        }
+    }
+
+    /// Makes current for the OpenTelemetry API what was before this span.
+    pub(crate) fn detach_otel(&self, py: Python<'_>) {
+        otel::detach(py, self.live().and_then(|live| taken(&live.otel_token)));
     }
 }
 
@@ -412,29 +449,35 @@ impl Live {
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Activation {
     span: Py<SpanContext>,
-    before: Mutex<Option<(Option<Py<SpanContext>>, Option<Py<PyAny>>)>>,
+    /// For each time that it was entered and not yet left, what was current before.
+    entered: Mutex<Vec<Before>>,
+}
+
+struct Before {
+    span: Option<Py<SpanContext>>,
+    otel_token: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl Activation {
-    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, SpanContext>> {
+    fn __enter__<'py>(&self, py: Python<'py>) -> Bound<'py, SpanContext> {
         let span = self.span.bind(py).clone();
-        let before = stored(py).map(Bound::unbind);
-        let token = span.get().span().and_then(|span| otel::attach(py, span));
-        if let Ok(mut slot) = self.before.lock() {
-            *slot = Some((before, token));
-        }
-        set_current(py, Some(&span))?;
-        Ok(span)
+        let before = Before {
+            span: stored(py).map(Bound::unbind),
+            otel_token: span.get().span().and_then(|span| otel::attach(py, span)),
+        };
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner).push(before);
+        set_current(py, Some(&span));
+        span
     }
 
     #[pyo3(signature = (*_error))]
-    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some((before, token)) = self.before.lock().ok().and_then(|mut slot| slot.take()) else {
-            return Ok(());
-        };
-        otel::detach(py, token);
-        set_current(py, before.as_ref().map(|span| span.bind(py)))
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
+        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(before) = entered {
+            otel::detach(py, before.otel_token);
+            set_current(py, before.span.as_ref().map(|span| span.bind(py)));
+        }
     }
 }
 
@@ -466,15 +509,28 @@ pub(crate) fn nearest_of<'py>(
     None
 }
 
+/// Whether this is no failure but a way to leave: a generator that is closed, a program that exits as it should.
+fn is_way_out(error: &Bound<'_, PyAny>) -> bool {
+    let py = error.py();
+    let exits_well = || {
+        let code = quietly(py, error.getattr(intern!(py, "code")));
+        code.is_some_and(|code| code.is_none() || code.extract::<i64>().is_ok_and(|code| code == 0))
+    };
+    error.is_none()
+        || error.is_instance_of::<PyGeneratorExit>()
+        || (error.is_instance_of::<PySystemExit>() && exits_well())
+}
+
 /// An exception's class, message and stack as text.
-fn exception_texts(error: &Bound<'_, PyBaseException>) -> (String, String, String) {
+fn exception_texts(error: &Bound<'_, PyBaseException>) -> (Text, Text, Text) {
     let stack = error
         .py()
-        .import("traceback")
+        .import(intern!(error.py(), "traceback"))
         .and_then(|traceback| traceback.call_method1("format_exception", (error,)))
         .and_then(|lines| lines.extract::<Vec<String>>());
+    let stack = quietly(error.py(), stack).map(|lines| lines.concat()).unwrap_or_default();
     let error = error.as_any();
-    (class_name(error), text_of(error), stack.map(|lines| lines.concat()).unwrap_or_default())
+    (class_name(error).into(), bounded(text_of(error)), bounded(stack))
 }
 
 pub(crate) fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Py<PyAny>> {

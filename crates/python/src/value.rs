@@ -53,7 +53,7 @@ pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
     static NAMES: Known<Key> = Known::new();
     NAMES.get(name).unwrap_or_else(|| {
         let text = text_of(name);
-        let key = Key::from(text[..text.floor_char_boundary(MOST_NAME_BYTES)].to_owned());
+        let key = Key::from(beginning(&text, MOST_NAME_BYTES).to_owned());
         // Only text is kept: the text of another object may change.
         if name.is_exact_instance_of::<PyString>() && text.len() <= MOST_NAME_BYTES {
             NAMES.keep(name, &key);
@@ -82,9 +82,30 @@ fn rendered(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
+/// The text within the bounds of one value.
+pub(crate) fn bounded(text: String) -> Text {
+    if text.len() <= MOST_TEXT_BYTES { text.into() } else { cut(&text, MOST_TEXT_BYTES) }
+}
+
+/// The first `most` bytes of the text, and how much is missing.
+fn cut(text: &str, most: usize) -> Text {
+    let kept = beginning(text, most);
+    Text::from(format!("{kept}… [{} bytes cut]", text.len() - kept.len()))
+}
+
+/// The most of the text that fits into `most` bytes without parting a character.
+fn beginning(text: &str, most: usize) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=most.min(text.len())).rev().find(fits).unwrap_or(0);
+    &text[..end]
+}
+
 /// The name of an object's class.
 pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().name().map_or_else(|_| "object".into(), |name| name.to_string_lossy().into_owned())
+    object
+        .get_type()
+        .name()
+        .map_or_else(|_| "object".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Reads one object, within the bounds of one value.
@@ -125,9 +146,7 @@ impl Reader {
             self.text_bytes -= text.len();
             return Value::Text(Text::from(text.to_owned()));
         }
-        let kept = text.floor_char_boundary(self.text_bytes);
-        self.text_bytes = 0;
-        Value::Text(Text::from(format!("{}… [{} bytes cut]", &text[..kept], text.len() - kept)))
+        Value::Text(cut(text, std::mem::take(&mut self.text_bytes)))
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Value {
@@ -174,7 +193,11 @@ impl Reader {
         Value::Map(attributes.into())
     }
 
-    fn list<'py>(&mut self, values: impl Iterator<Item = Bound<'py, PyAny>>, depth: usize) -> Value {
+    fn list<'py>(
+        &mut self,
+        values: impl Iterator<Item = Bound<'py, PyAny>>,
+        depth: usize,
+    ) -> Value {
         let mut read = Vec::new();
         for value in values {
             if self.parts == 0 {
