@@ -37,7 +37,7 @@ fn read_back(diagrams: &[String]) -> Option<Vec<Json>> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("node: {error}; install Node.js 20 or newer, or set {SKIP}=1")
+            panic!("node: {error}; install Node.js 20.19 or newer, or set {SKIP}=1")
         });
     let lines: String =
         diagrams.iter().map(|diagram| Json::from(diagram.as_str()).to_string() + "\n").collect();
