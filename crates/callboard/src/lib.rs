@@ -77,7 +77,11 @@ pub fn manager_config(prices: Prices) -> ManagerConfig {
     }
 }
 
-/// The README's program is tested as the documentation's are.
+/// The programs in the README and on the page of providers are tested as the documentation's are.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/providers.md")]
+    struct Providers;
+}
