@@ -54,5 +54,8 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=native.after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
-if _is_worker() and "multiprocessing.util" in sys.modules:
-    _finish_with_the_worker()
+if "multiprocessing.util" in sys.modules:
+    # A worker of a fork server imports this before it is set up, and is cleared of its finalizers then.
+    sys.modules["multiprocessing.util"].register_after_fork(native, _finish_with_the_worker)
+    if _is_worker():
+        _finish_with_the_worker()
