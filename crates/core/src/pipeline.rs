@@ -219,15 +219,16 @@ impl Pipeline {
     pub(crate) fn register(&self, mut provider: Box<dyn TelemetryProvider>) -> ProviderId {
         let id = ProviderId(self.next_provider.fetch_add(1, Ordering::Relaxed));
         provider.registered(Delivery { pipeline: self.this.clone(), provider: id });
-        let (since, is_over) = {
-            let queue = lock(&self.queue);
-            (queue.recorded, queue.stopping)
-        };
-        let lane = Lane::new(id, provider, since, &self.config, &self.bodies_dropped);
-        if is_over {
+        let lane = Lane::new(id, provider, &self.config, &self.bodies_dropped);
+        // Held from before the boundary is read, so that no batch beyond it is handed to the lanes without this one.
+        let mut lanes = lock(&self.lanes);
+        let queue = lock(&self.queue);
+        lane.begin_after(queue.recorded);
+        if queue.stopping {
             lane.finish();
         }
-        lock(&self.lanes).push(lane);
+        drop(queue);
+        lanes.push(lane);
         id
     }
 
@@ -340,6 +341,7 @@ impl Pipeline {
             }
             if stopping && batch.is_none() {
                 self.close(&lanes);
+                self.rest_for_good();
                 return;
             }
         }
@@ -393,6 +395,11 @@ impl Pipeline {
         }
     }
 
+    fn rest_for_good(&self) {
+        lock(&self.queue).resting = true;
+        self.wake.notify_all();
+    }
+
     fn close(&self, lanes: &[Arc<Lane>]) {
         for lane in lanes {
             lane.close();
@@ -403,8 +410,9 @@ impl Pipeline {
 
 /// Around a fork; see [`crate::fork`].
 impl Pipeline {
-    /// How long a fork is held up for the thread to come to rest.
-    const PAUSE_AT_MOST: Duration = Duration::from_millis(200);
+    /// How long a fork is held up at the most for the thread to come to rest. It does so after the batch at hand, which
+    /// may be as large as the queue; in a child forked earlier nobody would release what it holds.
+    const PAUSE_AT_MOST: Duration = Duration::from_secs(5);
 
     pub(crate) fn pause(&self) {
         if self.worker.load(Ordering::Relaxed) != fork::generation() + 1 {
@@ -425,17 +433,21 @@ impl Pipeline {
 
     /// Starts anew in a forked child. Whatever a thread of the parent's may hold is left alone and never freed.
     pub(crate) fn restart_in_child(&self) {
-        let (Ok(mut queue), Ok(mut lanes)) = (self.queue.try_lock(), self.lanes.try_lock()) else {
+        let (Ok(mut queue), Ok(mut lanes), Ok(mut leaving)) =
+            (self.queue.try_lock(), self.lanes.try_lock(), self.leaving.try_lock())
+        else {
             return;
         };
-        let recorded = queue.recorded;
-        std::mem::forget(std::mem::replace(&mut *queue, Queue { recorded, ..Queue::default() }));
+        let (recorded, stopping) = (queue.recorded, queue.stopping);
+        let fresh = Queue { recorded, stopping, ..Queue::default() };
+        std::mem::forget(std::mem::replace(&mut *queue, fresh));
+        std::mem::forget(std::mem::take(&mut *leaving));
         let parents = std::mem::take(&mut *lanes);
         for lane in &parents {
-            let provider = lane.respawn.as_ref().map(|respawn| respawn());
-            lanes.extend(provider.map(|provider| {
-                Lane::new(lane.id, provider, recorded, &self.config, &self.bodies_dropped)
-            }));
+            lanes.extend(lane.inherited(&self.config));
+        }
+        for lane in lanes.iter() {
+            lane.begin_after(recorded);
         }
         std::mem::forget(parents);
         self.held_bytes.store(0, Ordering::Relaxed);

@@ -13,7 +13,9 @@ use crate::provider::{Placement, ProviderError, ProviderResult, Respawn, Telemet
 
 pub(crate) struct Lane {
     pub(crate) id: ProviderId,
-    pub(crate) respawn: Option<Respawn>,
+    respawn: Option<Respawn>,
+    /// Whether the provider is a forked child's copy of its parent's.
+    is_inherited: bool,
     name: String,
     placement: Placement,
     tick_interval: Option<Duration>,
@@ -54,23 +56,44 @@ impl Lane {
     pub(crate) fn new(
         id: ProviderId,
         provider: Box<dyn TelemetryProvider>,
-        since: u64,
         config: &PipelineConfig,
         bodies_dropped: &Arc<AtomicU64>,
     ) -> Arc<Self> {
-        let state = State { offered: since, delivered: since, flushed: since, ..State::default() };
-        Arc::new(Self {
+        Arc::new(Self::with(id, provider, config, bodies_dropped))
+    }
+
+    /// The lane of a forked child, to a provider made anew; none where the provider cannot be.
+    pub(crate) fn inherited(&self, config: &PipelineConfig) -> Option<Arc<Self>> {
+        let provider = (self.respawn.as_ref()?)();
+        let lane = Self::with(self.id, provider, config, &self.bodies_dropped);
+        Some(Arc::new(Self { is_inherited: true, ..lane }))
+    }
+
+    fn with(
+        id: ProviderId,
+        provider: Box<dyn TelemetryProvider>,
+        config: &PipelineConfig,
+        bodies_dropped: &Arc<AtomicU64>,
+    ) -> Self {
+        Self {
             id,
             respawn: provider.respawn(),
+            is_inherited: false,
             name: provider.name().to_owned(),
             placement: provider.placement(),
             tick_interval: provider.tick_interval(),
             queue_bytes: config.provider_queue_bytes,
             bodies_dropped: bodies_dropped.clone(),
-            state: Mutex::new(state),
+            state: Mutex::default(),
             changed: Condvar::new(),
             provider: Mutex::new(Some(provider)),
-        })
+        }
+    }
+
+    /// Nothing up to this number is for the provider.
+    pub(crate) fn begin_after(&self, number: u64) {
+        let mut state = lock(&self.state);
+        (state.offered, state.delivered, state.flushed) = (number, number, number);
     }
 
     pub(crate) fn is_inline(&self) -> bool {
@@ -166,15 +189,24 @@ impl Lane {
             (due.then_some(state.flush_wanted), state.closing)
         };
         if let Some(wanted) = wanted {
-            self.guard(|| provider.flush());
+            if !self.is_idle_copy() {
+                self.guard(|| provider.flush());
+            }
             lock(&self.state).flushed = wanted;
             self.changed.notify_all();
         }
         if closing {
-            self.guard(|| provider.shutdown());
+            if !self.is_idle_copy() {
+                self.guard(|| provider.shutdown());
+            }
             self.finish();
         }
         closing
+    }
+
+    /// Whether it is a copy that was handed nothing: what it holds back is its parent's to pass on.
+    fn is_idle_copy(&self) -> bool {
+        self.is_inherited && lock(&self.state).delivered_records == 0
     }
 
     fn next_share(&self) -> Option<Share> {

@@ -1,10 +1,12 @@
 //! A provider gets what is recorded while it is registered: nothing from before, nothing from after.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use callboard_core::testing::MemoryProvider;
 use callboard_core::{
-    InstrumentationManager, ManagerConfig, PipelineConfig, Record, RecordProcessor, SpanKind,
+    InstrumentationManager, ManagerConfig, PipelineConfig, Placement, ProviderResult, Record,
+    RecordProcessor, Span, SpanKind, TelemetryProvider,
 };
 
 use crate::probe::{LONG, Probe, count, counted, manager};
@@ -31,6 +33,32 @@ fn one_that_comes_late_gets_what_is_recorded_from_then_on() {
     let delivered: Vec<_> =
         manager.statistics().providers.iter().map(|provider| provider.delivered).collect();
     assert_eq!(delivered, [5, 2]);
+}
+
+#[test]
+fn what_is_recorded_and_delivered_while_one_is_registered_is_not_waited_for() {
+    /// Records, and has that delivered to the others, when it is asked where it belongs.
+    struct Meddling(InstrumentationManager, Span);
+    impl TelemetryProvider for Meddling {
+        fn name(&self) -> &str {
+            "meddling"
+        }
+        fn on_records(&mut self, _: &[Record]) -> ProviderResult {
+            Ok(())
+        }
+        fn placement(&self) -> Placement {
+            count(&self.1, 0);
+            assert!(self.0.flush(LONG));
+            Placement::Inline
+        }
+    }
+    let manager = manager(PipelineConfig::default());
+    let memory = MemoryProvider::default();
+    manager.register(Box::new(memory.clone()));
+    let run = manager.start_run("test", vec![]);
+    let meddling = manager.register(Box::new(Meddling(manager.clone(), run)));
+    assert_eq!(counted(&memory.records()), [0]);
+    assert!(manager.wait_delivered(meddling, Duration::from_secs(1)));
 }
 
 #[test]
