@@ -16,6 +16,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// An empty batch that will probably become as large as this one.
+    pub(crate) fn like(other: &Self) -> Self {
+        Self { bytes: Vec::with_capacity(other.bytes()), ends: Vec::with_capacity(other.spans()) }
+    }
+
     pub(crate) fn spans(&self) -> usize {
         self.ends.len()
     }
@@ -76,20 +81,20 @@ impl Envelope {
         self.resource.len() + self.scope.len() + TWO_HEADERS
     }
 
-    /// An `ExportTraceServiceRequest` with the batch's spans.
-    pub(crate) fn request(&self, batch: &Batch) -> Vec<u8> {
+    /// Writes an `ExportTraceServiceRequest` with the batch's spans into `request`, which is emptied first.
+    pub(crate) fn request(&self, batch: &Batch, request: &mut Vec<u8>) {
         /// `ExportTraceServiceRequest.resource_spans`, whose `scope_spans` are field 2.
         const RESOURCE_SPANS: u64 = 1;
         const SCOPE_SPANS: u64 = 2;
         let scope_spans = self.scope.len() + batch.bytes();
         let resource_spans = self.resource.len() + wire::bytes_len(scope_spans);
-        let mut request = Vec::with_capacity(self.bytes() + batch.bytes());
-        wire::header(&mut request, RESOURCE_SPANS, resource_spans);
+        request.clear();
+        request.reserve(self.bytes() + batch.bytes());
+        wire::header(request, RESOURCE_SPANS, resource_spans);
         request.extend_from_slice(&self.resource);
-        wire::header(&mut request, SCOPE_SPANS, scope_spans);
+        wire::header(request, SCOPE_SPANS, scope_spans);
         request.extend_from_slice(&self.scope);
         request.extend_from_slice(&batch.bytes);
-        request
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Delivery {
     transport: Box<dyn Transport>,
     envelope: Envelope,
     queue: Queue,
+    /// The request at hand; its memory is used again.
+    request: Vec<u8>,
     back_off: BackOff,
     timeout: Duration,
     endpoint: String,
@@ -23,9 +25,9 @@ pub(crate) struct Delivery {
     told: Told,
 }
 
-/// How many times in a row a flush tries in vain before it leaves the rest for later: a collector that is not there
-/// should not hold up the end of a program.
-const FLUSH_ATTEMPTS: u32 = 4;
+/// How many failures in a row a flush puts up with before it leaves the rest for later. A collector that is not there
+/// should not hold up the end of a program, the less so when that was known before.
+const FLUSH_FAILURES: u32 = 3;
 
 impl Delivery {
     pub(crate) fn new(
@@ -38,6 +40,7 @@ impl Delivery {
             transport,
             envelope,
             queue: Queue::new(config.max_queue_bytes, config.max_queue_spans),
+            request: Vec::new(),
             back_off: BackOff::new(config.retry_initial_delay, config.retry_max_delay),
             timeout: config.timeout,
             endpoint: config.endpoint.to_string(),
@@ -63,17 +66,18 @@ impl Delivery {
 
     /// Sends all that waits, trying again as need be, until `deadline`. True: nothing waits any more.
     pub(crate) fn flush(&mut self, deadline: Instant) -> bool {
-        let mut in_vain = 0;
+        let mut patience = FLUSH_FAILURES.saturating_sub(self.back_off.failures).max(1);
         self.back_off.forgive();
         while !self.queue.is_empty() {
             let now = Instant::now();
             let due = self.back_off.not_before.max(now);
-            if in_vain >= FLUSH_ATTEMPTS || due >= deadline {
+            if patience == 0 || due >= deadline {
                 return false;
             }
             std::thread::sleep(due - now);
             let left = deadline.saturating_duration_since(Instant::now());
-            in_vain = if self.send_next(self.timeout.min(left)) { 0 } else { in_vain + 1 };
+            let is_done = self.send_next(self.timeout.min(left));
+            patience = if is_done { FLUSH_FAILURES } else { patience - 1 };
         }
         true
     }
@@ -92,11 +96,12 @@ impl Delivery {
     fn send_next(&mut self, timeout: Duration) -> bool {
         let Some(batch) = self.queue.pop() else { return true };
         let spans = batch.spans();
-        let mut outcome = self.transport.send(self.envelope.request(&batch), timeout);
+        self.envelope.request(&batch, &mut self.request);
+        let mut outcome = self.transport.send(&self.request, timeout);
         if matches!(outcome, Outcome::Broken(_)) && self.back_off.was_connected() {
             // The collector may have closed a connection that was kept too long; a new one will tell.
             self.statistics.add_retry();
-            outcome = self.transport.send(self.envelope.request(&batch), timeout);
+            outcome = self.transport.send(&self.request, timeout);
         }
         match outcome {
             Outcome::Taken { rejected_spans, message } => {
@@ -114,7 +119,7 @@ impl Delivery {
                 self.try_again(batch, &reason, wait);
                 return false;
             }
-            Outcome::Broken(reason) => {
+            Outcome::Broken(reason) | Outcome::TimedOut(reason) => {
                 self.try_again(batch, &reason, None);
                 return false;
             }

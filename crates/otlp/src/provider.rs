@@ -140,7 +140,8 @@ impl OpenTelemetryProvider {
 
     fn close_batch(&mut self) {
         if !self.batch.is_empty() {
-            self.delivery.add(std::mem::take(&mut self.batch));
+            let next = Batch::like(&self.batch);
+            self.delivery.add(std::mem::replace(&mut self.batch, next));
         }
     }
 

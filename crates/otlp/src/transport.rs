@@ -25,14 +25,16 @@ pub(crate) enum Outcome {
     TooLarge(String),
     /// It may take them later: not before it says, where it does.
     NotNow { reason: String, wait: Option<Duration> },
-    /// The request or its answer was lost on the way.
+    /// There was no connection, or it broke.
     Broken(String),
+    /// There was no answer in time.
+    TimedOut(String),
 }
 
 /// Sends requests, one at a time.
 pub(crate) trait Transport: Send {
     /// Sends an encoded `ExportTraceServiceRequest`, within `timeout`.
-    fn send(&mut self, request: Vec<u8>, timeout: Duration) -> Outcome;
+    fn send(&mut self, request: &[u8], timeout: Duration) -> Outcome;
 }
 
 /// The transport that the configuration asks for. It opens its first connection when it sends.
@@ -52,6 +54,17 @@ fn taken(response: ExportTraceServiceResponse) -> Outcome {
     let message = Some(partial.error_message).filter(|message| !message.is_empty());
     let rejected_spans = u64::try_from(partial.rejected_spans).unwrap_or(0);
     Outcome::Taken { rejected_spans, message }
+}
+
+/// The outcome of a request without an answer.
+fn broken(reason: String, is_tls: bool) -> Outcome {
+    let is_no_tls = is_tls && reason.contains("InvalidContentType");
+    let hint = if is_no_tls { " (no TLS is spoken there: is it an http:// endpoint?)" } else { "" };
+    Outcome::Broken(reason + hint)
+}
+
+fn timed_out(timeout: Duration) -> Outcome {
+    Outcome::TimedOut(format!("no answer within {timeout:?}"))
 }
 
 /// What a client calls itself.

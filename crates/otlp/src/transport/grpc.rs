@@ -17,7 +17,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Request, Status};
 use ureq::http::uri::PathAndQuery;
 
-use super::{Outcome, RpcDetail, RpcStatus, Transport, USER_AGENT, taken};
+use super::{Outcome, RpcDetail, RpcStatus, Transport, USER_AGENT, broken, taken, timed_out};
 use crate::config::{Compression, ResolvedConfig, TlsFiles};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -78,12 +78,12 @@ impl GrpcTransport {
 }
 
 impl Transport for GrpcTransport {
-    fn send(&mut self, request: Vec<u8>, timeout: Duration) -> Outcome {
+    fn send(&mut self, request: &[u8], timeout: Duration) -> Outcome {
         let mut connection = match self.connection.take().map_or_else(|| self.connect(), Ok) {
             Ok(connection) => connection,
             Err(error) => return Outcome::Broken(with_causes(error.as_ref())),
         };
-        let mut request = Request::new(request);
+        let mut request = Request::new(request.to_vec());
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(timeout);
         let Connection { client, runtime } = &mut connection;
@@ -95,17 +95,17 @@ impl Transport for GrpcTransport {
         self.connection = Some(connection);
         match answer {
             Ok(Ok(response)) => taken(response.into_inner()),
+            Ok(Err(status)) if status.source().is_some() => {
+                broken(with_causes(&status), self.is_tls)
+            }
             Ok(Err(status)) => outcome(&status),
-            Err(_) => Outcome::Broken(format!("no answer within {timeout:?}")),
+            Err(_) => timed_out(timeout),
         }
     }
 }
 
-/// What a status means, by OTLP's table of those that may be tried again.
+/// What a status of the collector's means, by OTLP's table of those that may be tried again.
 fn outcome(status: &Status) -> Outcome {
-    if status.source().is_some() {
-        return Outcome::Broken(with_causes(status));
-    }
     let reason = format!("{:?}: {}", status.code(), status.message());
     let wait = retry_delay(status.details());
     let is_size = ["too large", "larger than"].iter().any(|words| status.message().contains(words));

@@ -1,5 +1,6 @@
 //! OTLP over HTTP: a POST a request, as protobuf or as JSON, over a connection that is kept.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
-use super::{Outcome, Transport, USER_AGENT, taken};
+use super::{Outcome, Transport, USER_AGENT, broken, taken, timed_out};
 use crate::config::{Compression, Endpoint, Protocol, ResolvedConfig, TlsFiles};
 
 pub(super) struct HttpTransport {
@@ -123,22 +124,21 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn send(&mut self, request: Vec<u8>, timeout: Duration) -> Outcome {
-        let body = match self.is_json.then(|| json(&request)) {
-            None => request,
-            Some(Ok(json)) => json,
-            Some(Err(error)) => return Outcome::Refused(error),
-        };
-        let body = match self.compression {
-            Compression::None => body,
-            Compression::Gzip => gzip(&body),
-        };
+    fn send(&mut self, request: &[u8], timeout: Duration) -> Outcome {
+        let mut body = Cow::Borrowed(request);
+        if self.is_json {
+            body = match json(&body) {
+                Ok(json) => json.into(),
+                Err(error) => return Outcome::Refused(error),
+            };
+        }
+        if self.compression == Compression::Gzip {
+            body = gzip(&body).into();
+        }
         match self.post(&body, timeout) {
             Ok(response) => self.outcome(response),
-            Err(ureq::Error::Timeout(_)) => {
-                Outcome::Broken(format!("no answer within {timeout:?}"))
-            }
-            Err(error) => Outcome::Broken(error.to_string()),
+            Err(ureq::Error::Timeout(_)) => timed_out(timeout),
+            Err(error) => broken(error.to_string(), self.endpoint.is_tls()),
         }
     }
 }

@@ -83,6 +83,20 @@ pub(crate) struct Collector {
     shared: Arc<Shared>,
 }
 
+/// The address of a server that answers anybody with these bytes, whatever they say. It ends with the test's process.
+pub(crate) fn answering_anybody(answer: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+        }
+    });
+    address
+}
+
 type Script = dyn Fn(usize, &Received) -> Reply + Send + Sync;
 
 struct Shared {
@@ -193,7 +207,7 @@ impl Shared {
     }
 }
 
-fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
+pub(crate) fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let path = line.split(' ').nth(1)?.to_owned();
@@ -211,7 +225,12 @@ fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Received
     Some(Received { path, headers, body, connection, at: Instant::now() })
 }
 
-fn write_answer(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &[u8]) {
+pub(crate) fn write_answer(
+    stream: &mut impl Write,
+    status: u16,
+    headers: &[(&str, String)],
+    body: &[u8],
+) {
     let mut answer = format!("HTTP/1.1 {status} Told\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         answer.push_str(&format!("{name}: {value}\r\n"));

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use callboard_otlp::{Compression, ConfigError, ExporterConfig, History, Protocol, ResolvedConfig};
 
-use crate::program::no_environment;
-
 fn resolve(
     config: ExporterConfig,
     environment: &[(&str, &str)],
@@ -224,21 +222,4 @@ fn what_is_refused_and_how_it_is_mended() {
         &[(HEADERS, "a b=secret")],
         "\"a b\" (OTEL_EXPORTER_OTLP_HEADERS) is no header: write NAME=VALUE, in printable ASCII",
     );
-    check(
-        |config| config.certificate = Some("/nonexistent.pem".into()),
-        &[],
-        "/nonexistent.pem (certificate) cannot be used for TLS: No such file or directory (os error 2)",
-    );
-}
-
-#[test]
-fn a_client_certificate_needs_its_key() {
-    let path = std::env::temp_dir().join(format!("callboard-{}.pem", std::process::id()));
-    std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-        .unwrap();
-    let config =
-        ExporterConfig { client_certificate: Some(path.clone()), ..ExporterConfig::default() };
-    let error = config.resolve(&no_environment).unwrap_err().to_string();
-    std::fs::remove_file(&path).unwrap();
-    assert!(error.ends_with("a client certificate and its key go together"), "{error}");
 }

@@ -10,7 +10,7 @@ use callboard_otlp::{ExporterConfig, OpenTelemetryProvider};
 
 use crate::collector::{Collector, PATIENCE};
 use crate::program::{
-    attributes, config, exporting, find, no_environment, record_runs, text, wait_until,
+    attributes, config, config_for, exporting, find, no_environment, record_runs, text, wait_until,
 };
 
 #[test]
@@ -57,6 +57,21 @@ fn a_connection_is_kept() {
     }
     let connections: Vec<_> = collector.received().iter().map(|one| one.connection).collect();
     assert_eq!(connections, [0, 0, 0]);
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used() {
+    // It answers as a proxy, which opens the way, and then as the collector behind it.
+    let proxy = Collector::taking();
+    let address = proxy.endpoint().replace("/v1/traces", "");
+    let environment = |name: &str| (name == "HTTP_PROXY").then(|| address.clone());
+    let config = config_for("http://collector.test/v1/traces".into());
+    let provider = OpenTelemetryProvider::new(config.resolve(&environment).unwrap());
+    let manager = InstrumentationManager::new(ManagerConfig::default());
+    manager.register(Box::new(provider));
+    assert!(record_runs(&manager, 1));
+    let paths: Vec<_> = proxy.received().iter().map(|one| one.path.clone()).collect();
+    assert_eq!(paths, ["collector.test:80", "/v1/traces"]);
 }
 
 #[test]

@@ -13,6 +13,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use tokio::sync::oneshot;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 
 use crate::collector::{PATIENCE, spans_of};
@@ -37,7 +39,7 @@ impl TraceService for Scripted {
     }
 }
 
-struct GrpcCollector {
+pub(crate) struct GrpcCollector {
     endpoint: String,
     service: Scripted,
     stop: Option<oneshot::Sender<()>>,
@@ -49,12 +51,29 @@ impl GrpcCollector {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let service =
             Scripted { script: Arc::new(Mutex::new(script.into())), ..Scripted::default() };
-        Self::serve(listener, service)
+        Self::serve(listener, service, None)
     }
 
-    fn serve(listener: std::net::TcpListener, service: Scripted) -> Self {
+    pub(crate) fn start_with_tls(tls: ServerTlsConfig) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve(listener, Scripted::default(), Some(tls))
+    }
+
+    fn serve(
+        listener: std::net::TcpListener,
+        service: Scripted,
+        tls: Option<ServerTlsConfig>,
+    ) -> Self {
         listener.set_nonblocking(true).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let endpoint = match &tls {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://localhost:{}", address.port()),
+        };
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let served = TraceServiceServer::new(service.clone())
             .accept_compressed(CompressionEncoding::Gzip)
@@ -63,8 +82,8 @@ impl GrpcCollector {
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let incoming = tonic::transport::server::TcpIncoming::from(listener);
-                let server = tonic::transport::Server::builder().add_service(served);
+                let incoming = TcpIncoming::from(listener);
+                let server = server.add_service(served);
                 let stopped = async { drop(stopped.await) };
                 tokio::select! {
                     result = server.serve_with_incoming(incoming) => result.unwrap(),
@@ -75,11 +94,11 @@ impl GrpcCollector {
         Self { endpoint, service, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn config(&self) -> ExporterConfig {
+    pub(crate) fn config(&self) -> ExporterConfig {
         ExporterConfig { protocol: Some("grpc".into()), ..config_for(self.endpoint.clone()) }
     }
 
-    fn sizes(&self) -> Vec<usize> {
+    pub(crate) fn sizes(&self) -> Vec<usize> {
         let received = self.service.received.lock().unwrap();
         received.iter().map(|request| spans_of(request.get_ref()).len()).collect()
     }
@@ -194,7 +213,7 @@ fn nobody_listens_and_then_somebody_does() {
     assert_eq!((counted.sent, counted.dropped), (0, 0));
     assert!(counted.last_error.unwrap().contains("refused"));
     let listener = std::net::TcpListener::bind(address).unwrap();
-    let collector = GrpcCollector::serve(listener, Scripted::default());
+    let collector = GrpcCollector::serve(listener, Scripted::default(), None);
     wait_until("all were sent", || statistics.get().sent == 2);
     assert_eq!(collector.sizes(), [2]);
 }
@@ -207,7 +226,7 @@ fn a_server_that_starts_anew_is_found_again() {
     let address = collector.endpoint.trim_start_matches("http://").to_owned();
     drop(collector);
     let listener = std::net::TcpListener::bind(address).unwrap();
-    let collector = GrpcCollector::serve(listener, Scripted::default());
+    let collector = GrpcCollector::serve(listener, Scripted::default(), None);
     assert!(record_runs(&manager, 1));
     assert_eq!(statistics.get().sent, 2);
     assert_eq!(collector.sizes(), [1]);

@@ -11,3 +11,4 @@ mod faults;
 mod grpc;
 mod history;
 mod limits;
+mod tls;
