@@ -246,3 +246,124 @@ impl BackOff {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::ExporterConfig;
+
+    /// Gives the outcomes of its script, then the same one for ever; counts the requests.
+    #[derive(Clone)]
+    struct Scripted {
+        script: Arc<Mutex<VecDeque<Outcome>>>,
+        then: fn() -> Outcome,
+        requests: Arc<Mutex<usize>>,
+    }
+
+    impl Transport for Scripted {
+        fn send(&mut self, _request: &[u8], _timeout: Duration) -> Outcome {
+            *self.requests.lock().unwrap() += 1;
+            self.script.lock().unwrap().pop_front().unwrap_or_else(self.then)
+        }
+    }
+
+    fn yes() -> Outcome {
+        Outcome::Taken { rejected_spans: 0, message: None }
+    }
+
+    fn broken() -> Outcome {
+        Outcome::Broken("refused".into())
+    }
+
+    /// A delivery with a batch to deliver, and what its transport is asked.
+    fn delivery(script: Vec<Outcome>, then: fn() -> Outcome) -> (Delivery, Scripted) {
+        let config = ExporterConfig {
+            retry_initial_delay: Some(Duration::from_micros(10)),
+            ..ExporterConfig::default()
+        };
+        let config = config.resolve(&|_| None).unwrap();
+        let script = Arc::new(Mutex::new(script.into()));
+        let scripted = Scripted { script, then, requests: Arc::default() };
+        let transport = Box::new(scripted.clone());
+        let envelope = Envelope::new(&config.resource);
+        let mut delivery = Delivery::new(&config, envelope, transport, StatisticsHandle::default());
+        add(&mut delivery);
+        (delivery, scripted)
+    }
+
+    fn add(delivery: &mut Delivery) {
+        let mut batch = Batch::default();
+        batch.push(b"span");
+        delivery.add(batch);
+    }
+
+    fn flush(delivery: &mut Delivery) -> bool {
+        delivery.flush(Instant::now() + Duration::from_secs(60))
+    }
+
+    fn requests(scripted: &Scripted) -> usize {
+        std::mem::take(&mut scripted.requests.lock().unwrap())
+    }
+
+    #[test]
+    fn a_flush_gives_up_the_sooner_the_longer_the_collector_is_known_to_be_away() {
+        let (mut delivery, scripted) = delivery(vec![], broken);
+        assert!(!flush(&mut delivery));
+        assert_eq!(requests(&scripted), 3);
+        assert!(!flush(&mut delivery));
+        assert_eq!(requests(&scripted), 1);
+    }
+
+    #[test]
+    fn a_success_gives_patience_back() {
+        let (mut delivery, scripted) =
+            delivery(vec![broken(), broken(), yes(), broken(), broken(), broken()], yes);
+        add(&mut delivery);
+        assert!(flush(&mut delivery));
+        // One of them tells whether the connection was only too old.
+        assert_eq!(requests(&scripted), 7);
+    }
+
+    #[test]
+    fn a_connection_that_worked_is_opened_again_at_once_but_time_is_not_spent_twice() {
+        let (mut delivery, scripted) = delivery(vec![yes(), broken(), yes()], yes);
+        delivery.send_due();
+        add(&mut delivery);
+        delivery.send_due();
+        assert_eq!(requests(&scripted), 3);
+        let timed_out = || Outcome::TimedOut("no answer".into());
+        scripted.script.lock().unwrap().push_back(timed_out());
+        add(&mut delivery);
+        delivery.send_due();
+        assert_eq!(requests(&scripted), 1);
+    }
+
+    #[test]
+    fn a_time_that_the_collector_named_is_kept_to_by_a_flush_too() {
+        let wait = Some(Duration::from_secs(3600));
+        let later = Outcome::NotNow { reason: "busy".into(), wait };
+        let (mut delivery, scripted) = delivery(vec![later], yes);
+        delivery.send_due();
+        assert!(!flush(&mut delivery));
+        assert_eq!(requests(&scripted), 1);
+        assert_eq!(delivery.abandon(), 1);
+        assert_eq!(delivery.statistics.get().dropped, 1);
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_bound() {
+        let mut back_off = BackOff::new(Duration::from_secs(1), Duration::from_secs(5));
+        let mut wait = || {
+            back_off.failed(None);
+            back_off.not_before - Instant::now()
+        };
+        let seconds: Vec<_> = (0..50).map(|_| wait().as_secs_f64()).collect();
+        for (wait, most) in seconds.iter().zip([1.0, 2.0, 4.0].into_iter().chain([5.0; 47])) {
+            assert!((most * 0.49..=most).contains(wait), "{wait} of {most} s");
+        }
+        assert!(seconds[5..].iter().any(|wait| *wait != seconds[4]), "with chance mixed in");
+    }
+}

@@ -131,12 +131,27 @@ impl Parts<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::arbitrary::any_message;
 
     fn check(body: Value, expected: &str) {
         let mut json = String::new();
         write_message(&mut json, &body);
         assert_eq!(json, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_program_calls_a_message_is_json_of_parts(body in any_message()) {
+            let mut json = String::new();
+            write_message(&mut json, &body);
+            let message: serde_json::Value = serde_json::from_str(&json).unwrap();
+            prop_assert!(message["role"].is_string(), "{json}");
+            let parts = message["parts"].as_array().unwrap();
+            prop_assert!(parts.iter().all(|part| part.get("type").is_some()), "{json}");
+        }
     }
 
     fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {

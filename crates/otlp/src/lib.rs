@@ -17,6 +17,8 @@ pub mod config;
 pub mod provider;
 pub mod statistics;
 
+#[cfg(test)]
+mod arbitrary;
 mod assemble;
 mod batch;
 mod delivery;

@@ -251,7 +251,6 @@ fn are_texts(values: &[Value]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use callboard_core::Attribute;
     use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
     use opentelemetry_proto::tonic::trace::v1::Span;
     use proptest::prelude::*;
@@ -259,6 +258,7 @@ mod tests {
 
     use super::*;
     use crate::ExporterConfig;
+    use crate::arbitrary::any_value;
 
     const PLACE: Place = Place {
         field: 9, // `Span.attributes`
@@ -288,25 +288,6 @@ mod tests {
             Value::Bytes(bytes) => AnyValue::StringValue(base64(bytes)),
             other => AnyValue::StringValue(other.to_json()),
         }
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let plain = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            (-1e300..1e300).prop_map(Value::from),
-            ".{0,300}".prop_map(Value::from),
-            prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Value::Bytes(bytes.into())),
-        ];
-        plain.prop_recursive(3, 30, 5, |inner| {
-            let entry = (".{0,10}", inner.clone());
-            let entry = entry.prop_map(|(key, value)| -> Attribute { (key.into(), value) });
-            prop_oneof![
-                prop::collection::vec(inner, 0..5).prop_map(Value::from),
-                prop::collection::vec(entry, 0..5).prop_map(Value::from),
-            ]
-        })
     }
 
     proptest! {
