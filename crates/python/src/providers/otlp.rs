@@ -82,7 +82,7 @@ impl OpenTelemetryProvider {
             client_certificate,
             client_key,
             insecure,
-            resource_attributes: resource_attributes.map(pairs),
+            resource_attributes: Some(resource(resource_attributes)),
             schedule_delay: schedule_delay.map(|given| seconds("schedule_delay", given)).transpose()?,
             max_export_batch_bytes,
             max_queue_bytes,
@@ -118,6 +118,12 @@ impl OpenTelemetryProvider {
         let config = self.config.clone();
         Box::new(callboard_otlp::OpenTelemetryProvider::counting_in(config, self.statistics.clone()))
     }
+}
+
+/// What the program says of itself, and that it speaks Python.
+fn resource(given: Option<&Bound<'_, PyDict>>) -> Vec<(String, String)> {
+    let language = ("telemetry.sdk.language".to_owned(), "python".to_owned());
+    std::iter::once(language).chain(given.map(pairs).unwrap_or_default()).collect()
 }
 
 fn pairs(given: &Bound<'_, PyDict>) -> Vec<(String, String)> {
