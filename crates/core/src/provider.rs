@@ -89,6 +89,12 @@ pub trait TelemetryProvider: Send {
         None
     }
 
+    /// Whether records may wait for the next tick, so that they come in large batches: right for a provider that gathers
+    /// them anyway. They do not wait when somebody waits for them, or when they are many.
+    fn is_patient(&self) -> bool {
+        false
+    }
+
     /// Does what is due without a record, such as sending a batch that has waited long enough.
     ///
     /// # Errors

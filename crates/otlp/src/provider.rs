@@ -202,6 +202,10 @@ impl TelemetryProvider for OpenTelemetryProvider {
         Some(wanted.clamp(SHORTEST, LONGEST))
     }
 
+    fn is_patient(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self) -> ProviderResult {
         self.send_due();
         Ok(())

@@ -19,6 +19,8 @@ pub(crate) struct Lane {
     name: String,
     placement: Placement,
     tick_interval: Option<Duration>,
+    /// Records wait for the next tick, unless somebody waits for them or they are many.
+    is_patient: bool,
     queue_bytes: usize,
     bodies_dropped: Arc<AtomicU64>,
     state: Mutex<State>,
@@ -37,6 +39,8 @@ struct State {
     offered: u64,
     /// What came up to this number has been delivered, or dropped.
     delivered: u64,
+    /// Somebody waits until what came up to this number has been delivered.
+    awaited: u64,
     flush_wanted: u64,
     flushed: u64,
     closing: bool,
@@ -51,6 +55,9 @@ struct Share {
     batch: Arc<Batch>,
     skip: usize,
 }
+
+/// So many bytes do not wait for a tick.
+const PATIENCE_BYTES: usize = 1 << 20;
 
 impl Lane {
     pub(crate) fn new(
@@ -82,6 +89,7 @@ impl Lane {
             name: provider.name().to_owned(),
             placement: provider.placement(),
             tick_interval: provider.tick_interval(),
+            is_patient: provider.is_patient() && provider.tick_interval().is_some(),
             queue_bytes: config.provider_queue_bytes,
             bodies_dropped: bodies_dropped.clone(),
             state: Mutex::default(),
@@ -117,8 +125,22 @@ impl Lane {
             }
             None => state.dropped_records += (count - skip) as u64,
         }
+        let is_due = self.is_due(&state);
         drop(state);
-        self.changed.notify_all();
+        if is_due {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the provider's thread has something to do before its next tick.
+    fn is_due(&self, state: &State) -> bool {
+        let flush_is_due =
+            state.flush_wanted > state.flushed && state.delivered >= state.flush_wanted;
+        let has_records = state.delivered != state.offered;
+        let may_wait = self.is_patient
+            && state.pending_bytes < PATIENCE_BYTES
+            && state.awaited.max(state.flush_wanted) <= state.delivered;
+        state.closing || flush_is_due || (has_records && !may_wait)
     }
 
     /// The batch as it fits beside the bytes that are `waiting`: whole, without its bodies, or not at all. Where nothing
@@ -231,12 +253,7 @@ impl Lane {
 
     /// Sleeps until there is work; true when it is time for a tick instead.
     fn wait_for_work(&self) -> bool {
-        let idle = |state: &mut State| {
-            state.pending.is_empty()
-                && !state.closing
-                && state.delivered == state.offered
-                && (state.flush_wanted <= state.flushed || state.delivered < state.flush_wanted)
-        };
+        let idle = |state: &mut State| !self.is_due(state);
         let state = lock(&self.state);
         match self.tick_interval {
             Some(interval) => {
@@ -303,6 +320,10 @@ impl Lane {
     }
 
     pub(crate) fn wait_delivered(&self, through: u64, deadline: Instant) -> bool {
+        let mut state = lock(&self.state);
+        state.awaited = state.awaited.max(through);
+        drop(state);
+        self.changed.notify_all();
         self.wait_until(deadline, |state| state.delivered >= through)
     }
 
