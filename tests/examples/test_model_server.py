@@ -22,7 +22,10 @@ def client(server: ModelServer) -> openai.OpenAI:
 
 
 def ask(server: ModelServer, messages: list[Any] = HELLO, **options: Any) -> Any:
-    return client(server).chat.completions.create(model="gpt-4o-mini", messages=messages, **options)
+    """An answer, or all chunks of a streamed one."""
+    with client(server) as openai_client:
+        answer = openai_client.chat.completions.create(model="gpt-4o-mini", messages=messages, **options)
+        return list(answer) if options.get("stream") else answer
 
 
 def test_answers_come_in_the_order_of_the_script():
@@ -81,7 +84,7 @@ def test_a_stream_says_the_same_as_a_whole_answer():
     answer = Answer("Two words,\n  then more. ", tool_calls=[ToolCall("weather", {"city": "Oslo"})])
     with ModelServer([answer, answer]) as server:
         whole = ask(server)
-        streamed = list(ask(server, stream=True, stream_options={"include_usage": True}))
+        streamed = ask(server, stream=True, stream_options={"include_usage": True})
 
     deltas = [chunk.choices[0].delta for chunk in streamed if chunk.choices]
     calls = [call for delta in deltas for call in delta.tool_calls or ()]
@@ -155,8 +158,8 @@ def test_many_at_once_are_all_counted():
 
 
 def test_models_are_listed():
-    with ModelServer([]) as server:
-        assert "gpt-4o-mini" in [model.id for model in client(server).models.list()]
+    with ModelServer([]) as server, client(server) as openai_client:
+        assert "gpt-4o-mini" in [model.id for model in openai_client.models.list()]
 
 
 @pytest.mark.parametrize(
