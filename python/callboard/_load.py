@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging  # noqa: F401 - its exit handler, set now, runs after ours, which may have something to say
 import os
 import sys
 from typing import TYPE_CHECKING

@@ -95,6 +95,46 @@ class Recorder(TelemetryProvider):
         return [name_of(call.context.kind) for call in self.named("end_span")]
 
 
+class Diary(Recorder):
+    """Writes each call into a file as well, a line of JSON, whatever process makes it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def start_trace(self, name, core_span_id, attributes=None):
+        super().start_trace(name, core_span_id, attributes)
+        self.write("start_trace", id=core_span_id, name=name)
+
+    def start_span(self, kind, core_span_id, parent_context=None, attributes=None):
+        super().start_span(kind, core_span_id, parent_context, attributes)
+        self.write("start_span", id=core_span_id, kind=name_of(kind))
+
+    def set_span_attribute(self, context, key, value):
+        super().set_span_attribute(context, key, value)
+        self.write("set_span_attribute", id=context.core_span_id, key=key, value=value)
+
+    def end_span(self, context):
+        super().end_span(context)
+        self.write("end_span", id=context.core_span_id, kind=name_of(context.kind))
+
+    def record_event(self, span_context, event_kind, attributes=None):
+        super().record_event(span_context, event_kind, attributes)
+        self.write(
+            "record_event", id=span_context.core_span_id, kind=name_of(event_kind), attributes=attributes
+        )
+
+    def write(self, call: str, **given: Any) -> None:
+        line = json.dumps({"pid": os.getpid(), "call": call, **given}, default=str)
+        os.write(self.file, line.encode() + b"\n")
+
+
+def read_diary(path: Path, call: str | None = None) -> list[dict[str, Any]]:
+    """What the diary's lines say: those of one call, or all."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line for line in lines if call in (None, line["call"])]
+
+
 def name_of(kind: SpanKind | EventKind | str) -> str:
     """A kind as text."""
     return kind.value if isinstance(kind, Enum) else kind
@@ -131,7 +171,7 @@ PRELUDE = """
 import json, logging, os, sys, threading
 from callboard import *
 from callboard import _load
-from harness import Recorder, recorded, wait_until
+from harness import Diary, Recorder, recorded, wait_until
 def tell(*said):
     os.write(1, (json.dumps(said[0] if len(said) == 1 else said, default=str) + "\\n").encode())
 """

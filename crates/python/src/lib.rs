@@ -26,6 +26,7 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    lifecycle::refuse_subinterpreters()?;
     lifecycle::install_logging();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<manager::InstrumentationManager>()?;

@@ -5,10 +5,29 @@ use std::time::{Duration, Instant};
 
 use callboard_core::{InstrumentationManager, Span, WeakManager, WeakSpan, fork};
 use log::{Level, LevelFilter, Log, Metadata};
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
 use pyo3::prelude::*;
+
+use crate::guard::{attached_on_own_thread, call_on_own_thread};
+
+/// Whose words these are, in Python's `logging` and, with its crates' names, in the `log` crate's records.
+const TARGET: &str = "callboard";
 
 static MANAGERS: Mutex<Vec<WeakManager>> = Mutex::new(Vec::new());
 static ROOTS: Mutex<Vec<WeakSpan>> = Mutex::new(Vec::new());
+
+/// Fails anywhere but in the main interpreter: Python's objects that are kept in statics, such as the variable of the
+/// current span, must be those of one.
+pub(crate) fn refuse_subinterpreters() -> PyResult<()> {
+    const MAIN: i64 = 0;
+    // SAFETY: this thread is attached to an interpreter, and these only read which one.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if id == MAIN {
+        return Ok(());
+    }
+    Err(PyImportError::new_err("callboard._native does not load in a subinterpreter"))
+}
 
 /// Makes a manager known to [`shutdown_all`].
 pub(crate) fn watch(manager: &InstrumentationManager) {
@@ -57,7 +76,8 @@ fn tell_losses(manager: &InstrumentationManager, finished: bool) {
     let counted = manager.statistics();
     if counted.dropped > 0 || counted.bodies_dropped > 0 {
         log::warn!(
-            "{} of {} records were dropped, and {} message bodies, as the queue was full",
+            target: TARGET,
+            "{} of {} records were dropped, and {} message bodies: the queue was full, or shut down",
             counted.dropped,
             counted.recorded,
             counted.bodies_dropped
@@ -66,6 +86,7 @@ fn tell_losses(manager: &InstrumentationManager, finished: bool) {
     for provider in counted.providers {
         if provider.dropped > 0 || provider.failures > 1 {
             log::warn!(
+                target: TARGET,
                 "{}: {} records were dropped, {} calls failed",
                 provider.name,
                 provider.dropped,
@@ -74,7 +95,7 @@ fn tell_losses(manager: &InstrumentationManager, finished: bool) {
         }
     }
     if !finished {
-        log::warn!("the program ended before every provider had finished");
+        log::warn!(target: TARGET, "the program ended before every provider had finished");
     }
 }
 
@@ -110,19 +131,20 @@ pub(crate) fn install_logging() {
 
 impl Log for PythonLogging {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Warn && metadata.target().starts_with("callboard")
+        metadata.level() <= Level::Warn && metadata.target().starts_with(TARGET)
     }
 
     fn log(&self, record: &log::Record<'_>) {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let told = Python::try_attach(|py| {
-            let logger = py.import("logging")?.call_method1("getLogger", ("callboard",))?;
-            logger.call_method1("warning", ("%s", record.args().to_string())).map(drop)
+        let told = attached_on_own_thread(|py| {
+            let logger = py.import("logging")?.call_method1("getLogger", (TARGET,))?;
+            let said = ("%s", record.args().to_string()).into_pyobject(py)?;
+            call_on_own_thread(&logger.getattr("warning")?, &said, None).map(drop)
         });
         if !matches!(told, Some(Ok(()))) {
-            eprintln!("callboard: {}", record.args());
+            eprintln!("{TARGET}: {}", record.args());
         }
     }
 

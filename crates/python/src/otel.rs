@@ -5,10 +5,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use callboard_core::Span;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use pyo3::intern;
+
+use crate::guard::quietly;
 
 static LOADED: AtomicBool = AtomicBool::new(false);
 
@@ -17,18 +19,16 @@ pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
     if !is_loaded(py) {
         return None;
     }
-    let bridge = py.import(intern!(py, "callboard._otel")).ok()?;
+    let bridge = quietly(py, py.import(intern!(py, "callboard._otel")))?;
     let ids = (span.trace_id().to_int(), span.span_id().to_int());
-    bridge.call_method1(intern!(py, "attach"), ids).ok().map(Bound::unbind)
+    quietly(py, bridge.call_method1(intern!(py, "attach"), ids)).map(Bound::unbind)
 }
 
 /// Restores what was current for the OpenTelemetry API.
 pub(crate) fn detach(py: Python<'_>, token: Option<Py<PyAny>>) {
     let Some(token) = token else { return };
     let bridge = py.import(intern!(py, "callboard._otel"));
-    if let Err(error) = bridge.and_then(|bridge| bridge.call_method1("detach", (token,))) {
-        log::debug!("the OpenTelemetry context could not be restored: {error}");
-    }
+    quietly(py, bridge.and_then(|bridge| bridge.call_method1(intern!(py, "detach"), (token,))));
 }
 
 fn is_loaded(py: Python<'_>) -> bool {
@@ -37,7 +37,11 @@ fn is_loaded(py: Python<'_>) -> bool {
         return true;
     }
     let modules = MODULES.get_or_try_init(py, || {
-        py.import("sys")?.getattr("modules")?.cast_into::<PyDict>().map(Bound::unbind).map_err(PyErr::from)
+        py.import("sys")?
+            .getattr("modules")?
+            .cast_into::<PyDict>()
+            .map(Bound::unbind)
+            .map_err(PyErr::from)
     });
     let name = intern!(py, "opentelemetry.trace");
     let loaded = modules.is_ok_and(|modules| modules.bind(py).contains(name).unwrap_or(false));
