@@ -5,16 +5,16 @@
 //! Nothing here fails, whatever the program does: a call that makes no sense (ending twice, say) does nothing.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+
+use slab::Slab;
 
 use crate::event::EventKind;
 use crate::fork;
 use crate::id::{IdSource, SpanId, TraceId};
 use crate::keys;
-use crate::pipeline::{Entry, Happening, IdHasher, Pipeline, RunNumber, SpanReference, lock};
+use crate::pipeline::{Happening, Pipeline, RunNumber, SpanReference, lock};
 use crate::span::{EndedBy, RunHead, SpanKind, Status};
 use crate::time::{RunClock, UnixNanos};
 use crate::value::{Attribute, Key, Text, Value, find};
@@ -37,6 +37,8 @@ struct SpanCell {
     kind: SpanKind,
     start_unix_ns: UnixNanos,
     start_attributes: Vec<Attribute>,
+    /// Its place among the open spans of its run.
+    place: usize,
     /// The fork generation that it was started in: a forked child leaves its parent's spans alone.
     process: u32,
     ended: AtomicBool,
@@ -59,7 +61,7 @@ struct Run {
     pipeline: Arc<Pipeline>,
     ids: Arc<dyn IdSource>,
     clock: RunClock,
-    open: Mutex<HashMap<SpanId, Weak<SpanCell>, BuildHasherDefault<IdHasher>>>,
+    open: Mutex<Slab<Weak<SpanCell>>>,
     /// Tells the pipeline that something can still be recorded in this run.
     _handles: Arc<()>,
 }
@@ -118,8 +120,9 @@ impl Span {
             status: Status::Unset,
             ended_by: EndedBy::Program,
         };
-        let started = Entry { happening: started, attributes: Cow::Owned(attributes) };
-        run.push(run.ids.span_id(), [started, ended.into()]);
+        let span_id = run.ids.span_id();
+        run.push(span_id, &[], started, Cow::Owned(attributes));
+        run.push(span_id, &[], ended, Cow::Borrowed(&[]));
     }
 
     /// Sets an attribute; a later value replaces an earlier one. After the span's end it does nothing.
@@ -148,8 +151,7 @@ impl Span {
             return;
         }
         let happening = Happening::Event { kind, time_unix_ns: self.now() };
-        let entry = Entry { happening, attributes: Cow::Owned(attributes) };
-        lock(&self.cell.changes).hand_over(&self.cell, entry);
+        lock(&self.cell.changes).hand_over(&self.cell, happening, attributes);
     }
 
     /// Records an exception as OpenTelemetry has it, and that the span failed.
@@ -259,7 +261,9 @@ impl Run {
     ) -> Span {
         let time_unix_ns = self.clock.now();
         let started = Happening::Started { parent, kind: kind.clone(), time_unix_ns };
-        self.push(span_id, [Entry { happening: started, attributes: Cow::Borrowed(&attributes) }]);
+        self.push(span_id, &[], started, Cow::Borrowed(&attributes));
+        let mut open = lock(&self.open);
+        let vacant = open.vacant_entry();
         let cell = Arc::new(SpanCell {
             run: self.clone(),
             span_id,
@@ -267,21 +271,30 @@ impl Run {
             kind,
             start_unix_ns: time_unix_ns,
             start_attributes: attributes,
+            place: vacant.key(),
             process: fork::generation(),
             ended: AtomicBool::new(false),
             changes: Mutex::default(),
         });
-        lock(&self.open).insert(span_id, Arc::downgrade(&cell));
+        vacant.insert(Arc::downgrade(&cell));
         Span { cell }
     }
 
-    fn push<const N: usize>(&self, span_id: SpanId, entries: [Entry<'_>; N]) {
-        self.pipeline.push(SpanReference { run: self.number, span_id }, entries);
+    fn push(
+        &self,
+        span_id: SpanId,
+        changed: &[Attribute],
+        happening: Happening,
+        attributes: Cow<'_, [Attribute]>,
+    ) {
+        let span = SpanReference { run: self.number, span_id };
+        self.pipeline.push(span, changed, happening, attributes);
     }
 
     /// Ends what is still open, the latest first.
     fn end_open_spans(&self) {
-        let mut open: Vec<_> = lock(&self.open).values().filter_map(Weak::upgrade).collect();
+        let mut open: Vec<_> =
+            lock(&self.open).iter().filter_map(|(_, cell)| cell.upgrade()).collect();
         open.sort_by_key(|cell| std::cmp::Reverse((cell.start_unix_ns, cell.span_id)));
         for cell in open.iter().filter(|cell| cell.span_id != self.head.root_span_id) {
             cell.end(EndedBy::RunEnd);
@@ -294,13 +307,14 @@ impl SpanCell {
         if self.process != fork::generation() || self.ended.swap(true, Ordering::AcqRel) {
             return;
         }
-        lock(&self.run.open).remove(&self.span_id);
+        lock(&self.run.open).try_remove(self.place);
         let mut changes = lock(&self.changes);
         if let Some(mark) = ended_by.mark() {
             changes.attributes.push((keys::SPAN_ENDED_BY.into(), mark.into()));
         }
         let (time_unix_ns, status) = (self.run.clock.now(), changes.status.clone());
-        changes.hand_over(self, Happening::Ended { time_unix_ns, status, ended_by }.into());
+        let ended = Happening::Ended { time_unix_ns, status, ended_by };
+        changes.hand_over(self, ended, Vec::new());
     }
 }
 
@@ -311,16 +325,10 @@ impl Drop for SpanCell {
 }
 
 impl Changes {
-    /// Hands over what was set on the span since the last time, and then `entry`.
-    fn hand_over(&mut self, cell: &SpanCell, entry: Entry<'_>) {
-        match self.attributes.get(self.sent..) {
-            Some(unsent) if !unsent.is_empty() => {
-                let attributes = Cow::Borrowed(unsent);
-                let changed = Entry { happening: Happening::Changed, attributes };
-                cell.run.push(cell.span_id, [changed, entry]);
-                self.sent = self.attributes.len();
-            }
-            _ => cell.run.push(cell.span_id, [entry]),
-        }
+    /// Hands over what was set on the span since the last time, and then what happened to it.
+    fn hand_over(&mut self, cell: &SpanCell, happening: Happening, attributes: Vec<Attribute>) {
+        let unsent = self.attributes.get(self.sent..).unwrap_or_default();
+        cell.run.push(cell.span_id, unsent, happening, Cow::Owned(attributes));
+        self.sent = self.attributes.len();
     }
 }

@@ -15,6 +15,7 @@ mod batch;
 mod lane;
 mod queue;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -23,12 +24,13 @@ use std::time::{Duration, Instant};
 
 use self::batch::Batch;
 use self::lane::Lane;
-use self::queue::{Assembler, Buffers, Runs};
-pub(crate) use self::queue::{Entry, Happening, IdHasher, RunNumber, SpanReference};
+use self::queue::{Assembler, Buffers, Runs, size_bytes};
+pub(crate) use self::queue::{Happening, RunNumber, SpanReference};
 use crate::fork;
 use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
 use crate::record::{Record, drop_bodies};
 use crate::span::RunHead;
+use crate::value::Attribute;
 
 /// The bounds and the pace of a pipeline.
 #[derive(Clone, Debug)]
@@ -188,25 +190,39 @@ impl Pipeline {
         lock(&self.runs).add(head, handles)
     }
 
-    /// Puts what happened to a span into the queue, in one step; never waits for a provider.
-    pub(crate) fn push<const N: usize>(&self, span: SpanReference, mut entries: [Entry<'_>; N]) {
-        let mut bytes = entries.iter().map(Entry::size_bytes).sum::<usize>();
+    /// Puts what happened to a span into the queue: what was set on it before, if anything, and the happening with its
+    /// attributes, in one step. It never waits for a provider.
+    pub(crate) fn push(
+        &self,
+        span: SpanReference,
+        changed: &[Attribute],
+        happening: Happening,
+        attributes: Cow<'_, [Attribute]>,
+    ) {
+        let mut changed = Cow::Borrowed(changed);
+        let mut attributes = attributes;
+        let size = |changed: &[Attribute], attributes: &[Attribute]| {
+            size_bytes(attributes) + if changed.is_empty() { 0 } else { size_bytes(changed) }
+        };
+        let mut bytes = size(&changed, &attributes);
+        let records = 1 + u64::from(!changed.is_empty());
         let mut queue = lock(&self.queue);
         let held = queue.buffers.bytes + self.held_bytes.load(Ordering::Relaxed);
         if held + bytes > self.config.queue_bytes / 4 * 3 {
-            let bodies = entries.iter_mut().map(|entry| drop_bodies(entry.attributes.to_mut()));
-            self.bodies_dropped.fetch_add(bodies.sum::<usize>() as u64, Ordering::Relaxed);
-            bytes = entries.iter().map(Entry::size_bytes).sum();
+            let bodies = drop_bodies(changed.to_mut()) + drop_bodies(attributes.to_mut());
+            self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
+            bytes = size(&changed, &attributes);
         }
         if held + bytes > self.config.queue_bytes || queue.stopping {
-            self.dropped.fetch_add(N as u64, Ordering::Relaxed);
+            self.dropped.fetch_add(records, Ordering::Relaxed);
             return;
         }
-        for entry in entries {
-            queue.buffers.push(span, entry);
+        if !changed.is_empty() {
+            queue.buffers.push(span, Happening::Changed, changed);
         }
+        queue.buffers.push(span, happening, attributes);
         queue.buffers.bytes += bytes;
-        queue.recorded += N as u64;
+        queue.recorded += records;
         let wants_waking = queue.buffers.bytes > self.config.queue_bytes / 2 && !queue.kicked;
         queue.kicked |= wants_waking;
         drop(queue);

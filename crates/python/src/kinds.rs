@@ -13,8 +13,8 @@ use crate::value::text_of;
 /// tell providers of it must not.
 static MEMBERS: PyOnceLock<(Py<PyDict>, Py<PyDict>)> = PyOnceLock::new();
 
-static SPAN_KINDS: Known<SpanKind> = Known::new();
-static EVENT_KINDS: Known<EventKind> = Known::new();
+static SPAN_KINDS: Known<SpanKind, 64> = Known::new();
+static EVENT_KINDS: Known<EventKind, 64> = Known::new();
 
 /// Tells the native half the package's enum classes, once, at import.
 #[pyfunction]
@@ -63,15 +63,13 @@ pub(crate) fn event_kind_to_python<'py>(
     member(py, kind.as_str(), MEMBERS.get(py).map(|members| &members.1))
 }
 
-fn look_up<K: Clone>(kind: &Bound<'_, PyAny>, known: &Known<K>, parse: fn(&str) -> K) -> K {
-    known.get(kind).unwrap_or_else(|| {
-        let parsed = parse(&value_of(kind));
-        // A member of an enum, which lives as long as the program. What is no text may be another kind next time.
-        if kind.is_instance_of::<PyString>() && !kind.is_exact_instance_of::<PyString>() {
-            known.keep(kind, &parsed);
-        }
-        parsed
-    })
+fn look_up<K: Clone>(kind: &Bound<'_, PyAny>, known: &Known<K, 64>, parse: fn(&str) -> K) -> K {
+    // A member of an enum, which lives as long as the program. What is no text may be another kind next time.
+    if kind.is_instance_of::<PyString>() && !kind.is_exact_instance_of::<PyString>() {
+        known.get_or(kind, || parse(&value_of(kind)))
+    } else {
+        parse(&value_of(kind))
+    }
 }
 
 /// The text itself, as which a member of the package's enums counts; another enum's member's value; else its text.

@@ -1,60 +1,47 @@
 //! What was worked out for an object of the program's source (a name, an enum member), kept by the object's address.
 //!
-//! Such objects come again at every call. Each is kept alive, so that its address stays its own.
+//! Such objects come again at every call. Each is kept alive, so that its address stays its own. Looking one up takes no
+//! lock: a place, once taken, is never given to another object.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 use pyo3::prelude::*;
 
-/// The most objects that are kept. A program's own names are fewer; where it makes them up as it goes, all are forgotten
-/// now and then.
-const MOST: usize = 4096;
+/// How many places an object may take; where all are taken by others, it is worked out each time.
+const PROBES: usize = 4;
 
-type ByAddress<T> = HashMap<usize, (Py<PyAny>, T), BuildHasherDefault<AddressHasher>>;
+/// A table with `PLACES` places, a power of two.
+pub(crate) struct Known<T, const PLACES: usize>([OnceLock<(Py<PyAny>, T)>; PLACES]);
 
-pub(crate) struct Known<T>(Mutex<Option<ByAddress<T>>>);
-
-impl<T: Clone> Known<T> {
+impl<T: Clone, const PLACES: usize> Known<T, PLACES> {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(None))
+        assert!(PLACES.is_power_of_two());
+        Self([const { OnceLock::new() }; PLACES])
     }
 
-    /// What is known for the object. Only what was kept before is; see [`keep`](Self::keep).
-    pub(crate) fn get(&self, object: &Bound<'_, PyAny>) -> Option<T> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref()?.get(&(object.as_ptr() as usize)).map(|(_, value)| value.clone())
-    }
-
-    pub(crate) fn keep(&self, object: &Bound<'_, PyAny>, value: &T) {
-        let entry = (object.clone().unbind(), value.clone());
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = slot.get_or_insert_default();
-        let forgotten = (known.len() >= MOST).then(|| std::mem::take(known));
-        let replaced = known.insert(object.as_ptr() as usize, entry);
-        drop(slot);
-        // Without the lock: an object that is let go of may run Python code.
-        drop((forgotten, replaced));
-    }
-}
-
-/// Addresses differ enough in their middle bits for a multiplication to spread them.
-#[derive(Default)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_usize(usize::from(*byte) ^ self.0 as usize);
+    /// What is known of the object, or what `work_out` finds. Only an object whose meaning cannot change is to be asked for.
+    pub(crate) fn get_or(&self, object: &Bound<'_, PyAny>, work_out: impl FnOnce() -> T) -> T {
+        let mut free = None;
+        for place in self.places(object) {
+            match place.get() {
+                Some((known, value)) if known.is(object) => return value.clone(),
+                Some(_) => {}
+                None => {
+                    free = Some(place);
+                    break;
+                }
+            }
         }
+        let value = work_out();
+        if let Some(place) = free {
+            // Another thread may have taken it meanwhile; then the object finds another place next time.
+            let _ = place.set((object.clone().unbind(), value.clone()));
+        }
+        value
     }
 
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn places(&self, object: &Bound<'_, PyAny>) -> impl Iterator<Item = &OnceLock<(Py<PyAny>, T)>> {
+        let spread = (object.as_ptr() as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        (0..PROBES).map(move |probe| &self.0[(spread as usize + probe) & (PLACES - 1)])
     }
 }

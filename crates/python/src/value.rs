@@ -32,34 +32,60 @@ pub(crate) fn attributes(attributes: Option<&Bound<'_, PyAny>>) -> Vec<Attribute
     let Some(entries) = attributes.and_then(|given| given.cast::<PyDict>().ok()) else {
         return Vec::new();
     };
-    // Taken out first: what a value runs when it is rendered may change the dict.
+    let mut attributes = Vec::with_capacity(entries.len());
+    for (name, value) in entries.iter() {
+        match plain_value(&value) {
+            Some(value) if name.is_exact_instance_of::<PyString>() => {
+                attributes.push((key(&name), value))
+            }
+            _ => return other_attributes(entries),
+        }
+    }
+    attributes
+}
+
+/// The attributes of a dict whose values may run Python code when they are read, which may change the dict.
+fn other_attributes(entries: &Bound<'_, PyDict>) -> Vec<Attribute> {
     let entries: Vec<_> = entries.iter().collect();
     entries.iter().map(|(name, value)| (key(name), to_value(value))).collect()
 }
 
 /// The value of an object.
 pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
-    if let Ok(text) = object.cast_exact::<PyString>()
-        && let Ok(text) = text.to_str()
-        && text.len() <= MOST_TEXT_BYTES
-    {
-        return Value::Text(Text::new(text));
+    let reader = || Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS };
+    plain_value(object).unwrap_or_else(|| reader().value(object, 0))
+}
+
+/// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
+fn plain_value(object: &Bound<'_, PyAny>) -> Option<Value> {
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        let text = text.to_str().ok().filter(|text| text.len() <= MOST_TEXT_BYTES)?;
+        return Some(Value::Text(Text::new(text)));
     }
-    Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }.value(object, 0)
+    if let Ok(truth) = object.cast_exact::<PyBool>() {
+        return Some(Value::Bool(truth.is_true()));
+    }
+    if object.is_exact_instance_of::<PyInt>() {
+        return object.extract().ok().map(Value::Int);
+    }
+    if let Ok(number) = object.cast_exact::<PyFloat>() {
+        return Some(Value::Double(number.value()));
+    }
+    object.is_none().then_some(Value::Null)
 }
 
 /// The name of an attribute. Python interns the names in a program's source, so the same object comes again and again.
 pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
-    static NAMES: Known<Key> = Known::new();
-    NAMES.get(name).unwrap_or_else(|| {
-        let text = text_of(name);
-        let key = Key::from(beginning(&text, MOST_NAME_BYTES).to_owned());
-        // Only text is kept: the text of another object may change.
-        if name.is_exact_instance_of::<PyString>() && text.len() <= MOST_NAME_BYTES {
-            NAMES.keep(name, &key);
-        }
-        key
-    })
+    static NAMES: Known<Key, 1024> = Known::new();
+    let work_out = || Key::from(beginning(&text_of(name), MOST_NAME_BYTES).to_owned());
+    // The text of another object than text may change. Long text is not kept alive for it.
+    if name.is_exact_instance_of::<PyString>()
+        && name.len().is_ok_and(|length| length <= MOST_NAME_BYTES)
+    {
+        NAMES.get_or(name, work_out)
+    } else {
+        work_out()
+    }
 }
 
 /// An object as text: itself, where it is text, else `str` of it.

@@ -38,13 +38,7 @@ pub(crate) enum Happening {
     Ended { time_unix_ns: UnixNanos, status: Status, ended_by: EndedBy },
 }
 
-/// A happening with its attributes, on its way into the queue.
-pub(crate) struct Entry<'a> {
-    pub(crate) happening: Happening,
-    pub(crate) attributes: Cow<'a, [Attribute]>,
-}
-
-struct StoredEntry {
+struct Entry {
     span: SpanReference,
     attribute_count: usize,
     happening: Happening,
@@ -53,23 +47,14 @@ struct StoredEntry {
 /// See the module's documentation.
 #[derive(Default)]
 pub(crate) struct Buffers {
-    entries: Vec<StoredEntry>,
+    entries: Vec<Entry>,
     attributes: Vec<Attribute>,
     pub(crate) bytes: usize,
 }
 
-impl From<Happening> for Entry<'_> {
-    /// A happening without attributes.
-    fn from(happening: Happening) -> Self {
-        Self { happening, attributes: Cow::Borrowed(&[]) }
-    }
-}
-
-impl Entry<'_> {
-    /// About how many bytes it takes in the queue.
-    pub(crate) fn size_bytes(&self) -> usize {
-        size_of::<StoredEntry>() + attributes_size_bytes(&self.attributes)
-    }
+/// About how many bytes a happening and its attributes take in the queue.
+pub(crate) fn size_bytes(attributes: &[Attribute]) -> usize {
+    size_of::<Entry>() + attributes_size_bytes(attributes)
 }
 
 impl Buffers {
@@ -81,13 +66,18 @@ impl Buffers {
         self.entries.len()
     }
 
-    pub(crate) fn push(&mut self, span: SpanReference, entry: Entry<'_>) {
-        let attribute_count = entry.attributes.len();
-        match entry.attributes {
+    pub(crate) fn push(
+        &mut self,
+        span: SpanReference,
+        happening: Happening,
+        attributes: Cow<'_, [Attribute]>,
+    ) {
+        let attribute_count = attributes.len();
+        match attributes {
             Cow::Borrowed(attributes) => self.attributes.extend_from_slice(attributes),
             Cow::Owned(mut attributes) => self.attributes.append(&mut attributes),
         }
-        self.entries.push(StoredEntry { span, attribute_count, happening: entry.happening });
+        self.entries.push(Entry { span, attribute_count, happening });
     }
 }
 
@@ -155,12 +145,7 @@ impl Assembler {
         records
     }
 
-    fn record(
-        &mut self,
-        entry: StoredEntry,
-        attributes: Vec<Attribute>,
-        run: &Arc<RunHead>,
-    ) -> Record {
+    fn record(&mut self, entry: Entry, attributes: Vec<Attribute>, run: &Arc<RunHead>) -> Record {
         match entry.happening {
             Happening::Started { parent, kind, time_unix_ns } => {
                 let head = Arc::new(SpanHead {
@@ -216,7 +201,7 @@ const START_DROPPED: &str = "start_dropped";
 
 /// Span ids are random already.
 #[derive(Default)]
-pub(crate) struct IdHasher(u64);
+struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
