@@ -38,7 +38,7 @@ class TelemetryProvider(ABC):
         """A span began. Called by keyword. ``kind`` is plain text for a kind of the program's own."""
 
     @abstractmethod
-    def set_span_attribute(self, context: SpanContext, key: str, value: Any) -> None:  # noqa: ANN401 - a value is anything
+    def set_span_attribute(self, context: SpanContext, key: str, value: Any) -> None:
         """An attribute was set on a running span; of several values under one key the last one counts."""
 
     @abstractmethod
@@ -52,7 +52,7 @@ class TelemetryProvider(ABC):
         """Something happened in a span. ``event_kind`` is plain text for a kind of the program's own."""
 
     @abstractmethod
-    def convert_attribute_value(self, value: Any) -> Any:  # noqa: ANN401 - a value is anything
+    def convert_attribute_value(self, value: Any) -> Any:
         """What the provider's own methods make of a value; callboard does not call it."""
 
 
