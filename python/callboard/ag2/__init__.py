@@ -1,0 +1,104 @@
+"""Instrumentation of AG2 classic (the module `autogen`): what its agents do, as spans and events.
+
+    patching.py    how a hook gets into AG2 and out again; what a hook may raise stays inside
+    scope.py       what AG2 is doing now, beside the current span; carried across threads
+    chats.py       CHATS                   llm.py        llm_call, LLM_CREATE (model.py: request and answer)
+    chat.py        CHAT, ROUND, SUMMARY    cost.py       COST
+    messages.py    AGENT_SEND_MSG          tools.py      tool_call, TOOL_EXECUTION
+    reply.py       REPLY, REPLY_FUNCTION   human.py      human_input
+    agents.py      AGENT_CREATION          console.py    CONSOLE_PRINT
+    threads.py     the ways into other threads
+
+The wrappers are inert where no run is current. Several chats of many agents (group chats), nested chats,
+hand-offs and reasoning each get a module of their own beside these.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from . import agents, chat, chats, console, human, llm, messages, reply, threads, tools
+from .faults import guard
+from .importing import ImportWatch
+from .patching import Patches
+
+__all__ = ["acquire", "instrument", "release", "uninstrument"]
+
+_AREAS = (agents, chats, chat, messages, reply, llm, tools, human, console, threads)
+
+
+class _Installation:
+    """Whether AG2 is instrumented, and for whom: by hand (once, however often), for contexts in progress."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.by_hand = False
+        self.contexts = 0
+        self.patches: Patches | None = None
+        self.watch = ImportWatch("autogen", self.update)
+
+    def update(self) -> None:
+        """Bring AG2 into the state that is wanted."""
+        with self.lock:
+            wanted = self.by_hand or self.contexts > 0
+            if wanted and self.patches is None:
+                self._install()
+            elif not wanted:
+                self._remove()
+
+    def _install(self) -> None:
+        if "autogen" not in sys.modules:
+            self.watch.start()
+            return
+        self.watch.stop()
+        self.patches = Patches()
+        for area in _AREAS:
+            with guard(f"anything by {area.__name__}"):
+                area.install(self.patches)
+
+    def _remove(self) -> None:
+        self.watch.stop()
+        if self.patches is not None:
+            self.patches.restore()
+            self.patches = None
+
+
+_installation = _Installation()
+
+
+def instrument() -> bool:
+    """Instrument AG2 until `uninstrument`, beyond the telemetry contexts, which do it by themselves.
+
+    Where `autogen` has not been imported yet, that happens as soon as it is. Returns False if it had been
+    asked for before.
+    """
+    with _installation.lock:
+        asked_before, _installation.by_hand = _installation.by_hand, True
+        _installation.update()
+    return not asked_before
+
+
+def uninstrument() -> bool:
+    """Undo `instrument`; AG2 stays instrumented while a telemetry context is in progress.
+
+    Returns False if there was nothing to undo.
+    """
+    with _installation.lock:
+        asked_before, _installation.by_hand = _installation.by_hand, False
+        _installation.update()
+    return asked_before
+
+
+def acquire() -> None:
+    """A telemetry context begins. Each `acquire` needs its `release`."""
+    with _installation.lock:
+        _installation.contexts += 1
+        _installation.update()
+
+
+def release() -> None:
+    """A telemetry context has ended."""
+    with _installation.lock:
+        _installation.contexts = max(0, _installation.contexts - 1)
+        _installation.update()

@@ -1,0 +1,37 @@
+"""What happens when callboard's own code fails inside a program: nothing that the program could notice."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+logger = logging.getLogger("callboard.ag2")
+
+_reported: set[str] = set()
+
+
+def report(place: str) -> None:
+    """Log the exception being handled, once a place: a fault may come back with every message."""
+    if place not in _reported:
+        _reported.add(place)
+        logger.warning("callboard could not record %s; the program is not affected", place, exc_info=True)
+
+
+class guard:
+    """`with guard("a reply"):` runs our own code; what it raises is reported and goes no further."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        report(self.place)
+        return True

@@ -1,0 +1,116 @@
+"""Calls of a model: `llm_call`, with LLM_CREATE and the COST of each answer.
+
+`OpenAIWrapper.create` is one call of ours, though it may try several configurations: it goes on to the next
+when one fails, or when a filter of the program's rejects the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard import EventKind, SpanContext, SpanKind
+
+from . import keys
+from .agents import name_of
+from .cost import Usage, record_costs, tokens_used
+from .model import Model, Request, answer_of, output_messages
+from .patching import Patches, Steps
+from .reply import Attempt, Reply
+from .scope import Scope, current, here, innermost
+
+WRAPPER = "autogen.oai.client:OpenAIWrapper"
+
+
+def install(patches: Patches) -> None:
+    """Watch model calls, and AG2's bookkeeping of what they use."""
+    patches.watch(f"{WRAPPER}.create", llm_call)
+    patches.note(f"{WRAPPER}._update_usage", usage)
+
+
+class ModelCall(Scope):
+    """A model being called: what its answers used so far, and what of them was streamed to the console."""
+
+    __slots__ = ("streamed", "usages")
+
+    def __init__(self, span: SpanContext, agent: Any) -> None:
+        super().__init__(span, agent)
+        self.usages: list[Usage] = []
+        self.streamed: list[str] = []
+
+
+def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None) -> None:
+    """Keep what an answer used for the COST events of its call."""
+    call = innermost(ModelCall)
+    if call is not None:
+        call.usages.append(Usage(actual_usage, total_usage))
+
+
+def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
+    """llm_call, from the request to the answer or the error."""
+    parent = here()
+    if parent is None:
+        return
+    agent = config.get("agent")
+    agent_name = name_of(agent)
+    request = Request(wrapper, config)
+    messages = _context(parent, agent, config.get("messages"))
+    attributes = request.attributes()
+    attributes[keys.GEN_AI_OPERATION] = "chat"
+    attributes[keys.GEN_AI_AGENT_NAME] = agent_name
+    attributes[keys.GEN_AI_INPUT_MESSAGES] = messages
+    span = parent.start_child(SpanKind.LLM_CALL, attributes)
+    call = ModelCall(span, agent)
+    current.set(call)
+    response, error = yield span
+    # The costs first: an answer of a shape that nobody foresaw may fail the rest.
+    model = request.model if error is not None else request.answered_by(response)
+    record_costs(span, call.usages, agent_name, model, request, response)
+    attributes = _llm_create(call, model, request, messages)
+    if error is None:
+        attributes[keys.LLM_RESPONSE] = answer_of(response)
+        attributes[keys.LLM_IS_CACHED] = bool(call.usages) and call.usages[-1].is_cached
+        attributes[keys.LLM_COST] = getattr(response, "cost", None)
+        _record_answer(span, call, response)
+    else:
+        attributes[keys.LLM_RESPONSE] = f"{type(error).__name__}: {error}"
+    attributes[keys.LLM_IS_ERROR] = error is not None
+    span.record_event(EventKind.LLM_CREATE, attributes)
+
+
+def _context(parent: SpanContext, agent: Any, messages: Any) -> Any:
+    """The messages as one value: it shares what the agent's earlier calls in the same conversation hold."""
+    if not isinstance(messages, list):
+        return messages
+    scope = current.get()
+    if isinstance(scope, Attempt):
+        scope = scope.reply
+    peer = id(scope.sender) if isinstance(scope, Reply) else None
+    return parent.messages((id(agent), peer, "model"), messages)
+
+
+def _llm_create(call: ModelCall, model: Model, request: Request, messages: Any) -> dict[str, Any]:
+    return {
+        keys.INVOCATION_ID: call.span.core_span_id if call.span is not None else None,
+        keys.CLIENT_ID: model.client_id,
+        keys.WRAPPER_ID: model.wrapper_id,
+        keys.CLIENT_API_TYPE: model.api_type,
+        keys.CLIENT_MODEL: request.name_of(model),
+        keys.CLIENT_BASE_URL: model.base_url,
+        keys.AGENT_TYPE: type(call.agent).__name__ if call.agent is not None else None,
+        keys.AGENT_NAME: name_of(call.agent),
+        keys.LLM_PARAMS: request.parameters(model, messages),
+    }
+
+
+def _record_answer(span: SpanContext, call: ModelCall, response: Any) -> None:
+    attributes = tokens_used(call.usages, response)
+    attributes[keys.GEN_AI_RESPONSE_MODEL] = getattr(response, "model", None)
+    attributes[keys.GEN_AI_RESPONSE_ID] = getattr(response, "id", None)
+    messages = output_messages(response)
+    if messages:
+        attributes[keys.GEN_AI_OUTPUT_MESSAGES] = messages
+        attributes[keys.GEN_AI_FINISH_REASONS] = [message["finish_reason"] for message in messages]
+    span.set_attributes(attributes)
+    if call.streamed:
+        text = "".join(call.streamed)
+        span.record_event(EventKind.CONSOLE_PRINT, {keys.CONSOLE_EVENT: "stream", keys.CONSOLE_TEXT: text})

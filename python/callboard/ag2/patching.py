@@ -1,0 +1,295 @@
+"""The one mechanism by which callboard gets into AG2, and out again.
+
+A hook is a *body*: a generator function that is called with the arguments of the AG2 function it watches,
+records what begins, yields the span it opened (or None), is resumed with the outcome, and records that:
+
+    program -> wrapper -> body up to its yield -> AG2's function -> rest of the body -> span.end() -> program
+
+A body serves plain and coroutine functions alike. The wrapper calls straight through where no run is current.
+What a body raises is reported and stays inside; what AG2's function raises passes through unchanged.
+`Patches` remembers every object that it replaced, and puts each back if what it left there is still there.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from callboard import SpanContext, current_span
+
+from .faults import logger, report
+from .scope import Scope, current
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Ends(Protocol):
+    """What a body yields: a span, or something that ends as one."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End, after what went wrong if something did."""
+
+
+Outcome = tuple[Any, "BaseException | None"]
+"""How the watched call went: what it returned, or what it raised."""
+
+Steps = Generator["Ends | None", Outcome, None]
+Body = Callable[..., Steps]
+Maker = Callable[[Any], Any]
+
+_ABSENT: Any = object()
+
+
+_Waiting = tuple[Steps, "Ends | None", "Scope | None", "Scope | None"]
+"""A body at its yield, the span that it opened, the scope that it set, and the one before."""
+
+
+def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutine: bool | None = None) -> Any:
+    """`function`, watched while `switch` is live by `body`, which gets `about` before the call's arguments.
+
+    `is_coroutine` is for an object that is called like a coroutine function without being one.
+    """
+    if inspect.iscoroutinefunction(function) if is_coroutine is None else is_coroutine:
+
+        async def a_wrapper(*args: Any, **kwargs: Any) -> Any:
+            before = current_span()
+            if before is None or not switch.live:
+                return await function(*args, **kwargs)
+            waiting = _begin(body, about, args, kwargs, before)
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as error:
+                _finish(body, waiting, None, error)
+                raise
+            _finish(body, waiting, result, None)
+            return result
+
+        return a_wrapper
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        before = current_span()
+        if before is None or not switch.live:
+            return function(*args, **kwargs)
+        waiting = _begin(body, about, args, kwargs, before)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            _finish(body, waiting, None, error)
+            raise
+        _finish(body, waiting, result, None)
+        return result
+
+    return wrapper
+
+
+def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
+    """`function`, of whose calls `note` is told beforehand: a lesser hook, where the outcome does not matter."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if switch.live and current_span() is not None:
+            try:
+                note(*args, **kwargs)
+            except Exception:
+                report(note.__name__)
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def _begin(
+    body: Body, about: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], before: SpanContext
+) -> _Waiting | None:
+    """Run a body up to its yield. None where it sees nothing to watch for, or failed."""
+    outer = current.get()
+    try:
+        steps = body(*about, *args, **kwargs)
+        span = next(steps)
+    except StopIteration:
+        return None
+    except Exception:
+        report(body.__name__)
+        current.set(outer)
+        left_open = current_span()
+        if left_open is not None and left_open is not before:
+            left_open.end()
+        return None
+    return steps, span, current.get(), outer
+
+
+def _finish(body: Body, waiting: _Waiting | None, result: Any, error: BaseException | None) -> None:
+    """Let a body record the outcome; then leave its scope and end its span, whatever the body did."""
+    if waiting is None:
+        return
+    steps, span, inner, outer = waiting
+    try:
+        steps.send((result, error))
+    except StopIteration:
+        pass
+    except Exception:
+        report(body.__name__)
+    if inner is not outer and current.get() is inner:
+        current.set(outer)
+    if span is not None:
+        try:
+            span.end(error)
+        except Exception:
+            report(body.__name__)
+
+
+class _Patch(NamedTuple):
+    owner: Any
+    name: str
+    original: Any
+    replacement: Any
+
+
+class Patches:
+    """What one installation replaced in AG2."""
+
+    def __init__(self) -> None:
+        self.live = True
+        self._patches: list[_Patch] = []
+        self._functions: list[tuple[str, Any, Any]] = []
+        self._overridable: list[tuple[type, str, Maker]] = []
+        self._originals: dict[Any, Any] = {}
+
+    def watch(self, target: str, body: Body, *, overrides: bool = False) -> None:
+        """Watch a method, `module:Class.method`; with `overrides`, those of subclasses that override it too.
+
+        The body gets the name of the AG2 function first.
+        """
+        self.wrap(target, self.watcher(body), overrides=overrides)
+
+    def watcher(self, body: Body) -> Maker:
+        """What makes a function one that `body` watches for as long as this installation lasts."""
+        return lambda function: watched(function, body, function.__name__, switch=self)
+
+    def note(self, target: str, note: Callable[..., None]) -> None:
+        """Have `note` told of the calls of a method, `module:Class.method`, before they are made."""
+        self.wrap(target, lambda function: noted(function, note, self))
+
+    def wrap(self, target: str, make: Maker, *, overrides: bool = False) -> None:
+        """Replace a method, `module:Class.method`, by what `make` makes of it."""
+        found = self._find(target)
+        if found is None:
+            return
+        owner, name = found
+        if name not in vars(owner):
+            _missing(target)
+            return
+        self._replace(owner, name, make)
+        if overrides:
+            self._overridable.append((owner, name, make))
+            for subclass in _subclasses(owner):
+                self._cover(subclass, name, make)
+
+    def add(self, target: str, make: Maker) -> None:
+        """Give a class an attribute that it does not have itself: what `make` makes for the class."""
+        found = self._find(target)
+        if found is None:
+            return
+        owner, name = found
+        if name in vars(owner):
+            _missing(target)
+            return
+        setattr(owner, name, value := make(owner))
+        self._patches.append(_Patch(owner, name, _ABSENT, value))
+
+    def wrap_function(self, target: str, make: Maker) -> None:
+        """Replace a module's function, `module:function`, in every loaded module that knows it by that name.
+
+        A program that did `from autogen import initiate_chats` has such a binding too; it is rebound as well.
+        """
+        found = self._find(target)
+        if found is None:
+            return
+        module, name = found
+        original = vars(module).get(name)
+        if original is None:
+            _missing(target)
+            return
+        wrapper = functools.update_wrapper(make(original), original)
+        self._functions.append((name, original, wrapper))
+        _rebind(name, original, wrapper)
+
+    def cover(self, cls: type) -> None:
+        """Watch what a class defined since overrides."""
+        for base, name, make in self._overridable:
+            if issubclass(cls, base):
+                self._cover(cls, name, make)
+
+    def restore(self) -> None:
+        """Put everything back. What somebody else replaced since stays theirs; our wrapper in it is inert."""
+        self.live = False
+        for name, original, wrapper in reversed(self._functions):
+            _rebind(name, wrapper, original)
+        for patch in reversed(self._patches):
+            if vars(patch.owner).get(patch.name) is not patch.replacement:
+                continue
+            if patch.original is _ABSENT:
+                delattr(patch.owner, patch.name)
+            else:
+                setattr(patch.owner, patch.name, patch.original)
+        self._functions.clear()
+        self._patches.clear()
+        self._overridable.clear()
+        self._originals.clear()
+
+    def _find(self, target: str) -> tuple[Any, str] | None:
+        module, _, path = target.partition(":")
+        *owners, name = path.split(".")
+        try:
+            owner: Any = importlib.import_module(module)
+            for step in owners:
+                owner = getattr(owner, step)
+        except (ImportError, AttributeError):
+            _missing(target)
+            return None
+        return owner, name
+
+    def _cover(self, cls: type, name: str, make: Maker) -> None:
+        if name in vars(cls):
+            self._replace(cls, name, make)
+
+    def _replace(self, owner: Any, name: str, make: Maker) -> None:
+        raw = vars(owner)[name]
+        static = isinstance(raw, staticmethod)
+        function = raw.__func__ if static else raw
+        if not inspect.isfunction(function):
+            return
+        if (
+            function in self._originals
+        ):  # A class that took over our wrapper under this name gets AG2's function back.
+            self._patches.append(_Patch(owner, name, self._originals[function], raw))
+            return
+        wrapper = functools.update_wrapper(make(function), function)
+        replacement = staticmethod(wrapper) if static else wrapper
+        setattr(owner, name, replacement)
+        self._patches.append(_Patch(owner, name, raw, replacement))
+        self._originals[wrapper] = function
+
+
+def _rebind(name: str, old: Any, new: Any) -> None:
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", None)
+        if isinstance(names, dict) and names.get(name) is old:
+            names[name] = new
+
+
+def _subclasses(cls: type[Any]) -> set[type[Any]]:
+    children = set(cls.__subclasses__())
+    return children.union(*map(_subclasses, children))
+
+
+def _missing(target: str) -> None:
+    """Say which hook this version of AG2 has no place for. The others work without it."""
+    message = f"callboard does not find {target} in this version of AG2; what happens there is not recorded"
+    logger.warning(message)
+    with suppress(RuntimeWarning):  # Where the program makes errors of warnings, the log has it.
+        warnings.warn(message, RuntimeWarning, stacklevel=2)

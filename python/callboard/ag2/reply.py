@@ -1,0 +1,285 @@
+"""An agent replying: REPLY, and the REPLY_FUNCTIONs that it tries in turn.
+
+AG2 keeps reply functions in a list of each agent and compares them by identity (`exclude`,
+`replace_reply_func`, a program's own look at the list). So the list is left alone: while `generate_reply`
+itself reads it, and only then, it sees watched functions in the place of the real ones; everybody else sees
+the list as it is.
+
+Most reply functions decline at once. Those of AG2's own that are likely to (`DECLINING` predicts it) are an
+`Attempt` without a span, told to the REPLY as a brief child when they return. Should one do something after
+all (ask a human, print), it gets its span at that moment. Any other function gets one when it is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Container, Iterator
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+from callboard import SpanContext, SpanKind
+from callboard._load import native
+
+from . import keys
+from .agents import AGENT, name_of, sender_and_recipient
+from .chat import Chat
+from .faults import report
+from .patching import Patches, Steps, watched
+from .scope import Scope, current, here, innermost
+
+Prediction = Callable[[Any, Any, Any], bool]
+
+
+def install(patches: Patches) -> None:
+    """Watch agents replying, and the reply functions as `generate_reply` reads them."""
+    patches.watch(f"{AGENT}.generate_reply", reply, overrides=True)
+    patches.watch(f"{AGENT}.a_generate_reply", reply, overrides=True)
+    patches.add(f"{AGENT}._reply_func_list", lambda owner: Functions(owner, patches).attribute())
+
+
+class Reply(Scope):
+    """An agent replying to a sender; `messages` is the history that it was given."""
+
+    __slots__ = ("about", "exclude", "is_async", "messages", "sender", "watched")
+
+    def __init__(self, span: SpanContext, function: str, agent: Any, sender: Any, messages: Any) -> None:
+        super().__init__(span, agent)
+        self.is_async = function.startswith("a_")
+        self.sender = sender
+        self.messages = messages
+        self.exclude: Container[Any] = ()
+        self.about: dict[str, Any] = {}
+        self.watched: dict[int, Any] = {}
+
+    def history(self, messages: Any) -> Any:
+        """These messages as an attribute value: a context that shares what the agent's earlier ones hold."""
+        if not isinstance(messages, list) or self.span is None:
+            return messages
+        owner: tuple[Any, ...] = (id(self.agent), id(self.sender))
+        if messages is not self.messages:
+            owner += ("processed",)  # Hooks of the agent made another list of its history.
+        return self.span.messages(owner, messages)
+
+
+class Tried(NamedTuple):
+    """A reply function: what AG2 and the record know it by, and how likely it is to decline at once."""
+
+    name: str
+    module: str
+    declines: Prediction | None
+
+
+class Attempt(Scope):
+    """A reply function at work. It has no span until it does something, or for good."""
+
+    __slots__ = ("messages", "outcome", "reply", "started_ns", "tried")
+
+    def __init__(self, reply: Reply, tried: Tried, messages: Any) -> None:
+        self.span = None
+        self.agent = reply.agent
+        self.outer = self.reply = reply
+        self.tried = tried
+        self.messages = messages
+        self.outcome: dict[str, Any] = {}
+        self.started_ns = native.clock_ns()
+
+    def opened(self) -> SpanContext | None:
+        """The span, opened now if it was not before."""
+        if self.span is None and self.reply.span is not None:
+            attributes = {**self._about(), keys.MESSAGES: self.reply.history(self.messages)}
+            self.span = self.reply.span.start_child(SpanKind.REPLY_FUNCTION, attributes)
+        return self.span
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, if it has one or needs one; else leave word with the REPLY."""
+        span = self.opened() if error is not None else self.span
+        if span is not None:
+            span.set_attributes(self.outcome)
+            span.end(error)
+        elif self.reply.span is not None:
+            attributes = {**self._about(), **self.outcome}
+            now = native.clock_ns()
+            self.reply.span.add_brief_child(SpanKind.REPLY_FUNCTION, attributes, self.started_ns, now)
+
+    def _about(self) -> dict[str, Any]:
+        tried = self.tried
+        return {**self.reply.about, keys.REPLY_FUNCTION: tried.name, keys.REPLY_MODULE: tried.module}
+
+
+def reply(
+    function: str,
+    agent: Any,
+    /,
+    messages: Any = None,
+    sender: Any = None,
+    exclude: Any = (),
+    *args: Any,
+    **kwargs: Any,
+) -> Steps:
+    """REPLY: `agent` replies to `sender`."""
+    outer = innermost(Reply)
+    if outer is not None and outer.agent is agent:
+        outer.exclude = exclude  # An override of `generate_reply` calls the one that it overrides.
+        return
+    chat = Chat.innermost()
+    if chat is not None:
+        chat.before_reply(agent)
+    parent = here()
+    if parent is None:
+        return
+    if messages is None:
+        messages = agent._oai_messages.get(sender)
+    about = {**sender_and_recipient(sender, agent), keys.GEN_AI_AGENT_NAME: name_of(agent)}
+    attributes = {keys.REPLY_FUNCTION: function, **about}
+    if isinstance(messages, list):
+        attributes[keys.MESSAGES_START] = parent.messages((id(agent), id(sender)), messages)
+    if chat is not None and chat.max_turns is None:
+        attributes[keys.EXCHANGE] = chat.count
+    span = parent.start_child(SpanKind.REPLY, attributes)
+    scope = Reply(span, function, agent, sender, messages)
+    scope.exclude, scope.about = exclude, about
+    current.set(scope)
+    result, error = yield span
+    scope.watched.clear()  # They refer to the scope.
+    if error is None:
+        span.set_attributes({keys.REPLY: result, keys.MESSAGES_END: scope.history(messages)})
+
+
+def reply_function(
+    tried: Tried,
+    agent: Any,
+    /,
+    messages: Any = None,
+    sender: Any = None,
+    config: Any = None,
+    **kwargs: Any,
+) -> Steps:
+    """REPLY_FUNCTION: one function tried during a reply. It returns whether it replied, and what."""
+    reply = current.get()
+    if not isinstance(reply, Reply):
+        return
+    attempt = Attempt(reply, tried, messages)
+    current.set(attempt)
+    if tried.declines is None or not tried.declines(agent, messages, config):
+        attempt.opened()
+    result, error = yield attempt
+    if error is None:
+        final, message = result
+        attempt.outcome[keys.FINAL] = bool(final)
+        if final or message is not None:
+            attempt.outcome[keys.REPLY] = message
+
+
+class Functions:
+    """How the installed version of AG2 reads an agent's reply functions, and what stands in their place."""
+
+    def __init__(self, owner: Any, patches: Patches) -> None:
+        readers = ("generate_reply", "a_generate_reply", "_get_sync_funcs_to_skip_in_async_chat")
+        self.readers = {_code(owner, name) for name in readers if hasattr(owner, name)}
+        self.is_coroutine = _coroutine_test(owner)
+        self.patches = patches
+        self.plain: dict[Any, Any] = {}
+        self.coroutines: dict[Any, Any] = {}
+        for name, declines in DECLINING.items():
+            self._prepare(vars(owner).get(name), declines)
+            self._prepare(vars(owner).get(f"a_{name}"), declines)
+
+    def _prepare(self, function: Any, declines: Prediction) -> None:
+        """AG2's own functions are many agents': what stands in their place is made once."""
+        if function is not None:
+            prepared = self.coroutines if self.is_coroutine(function) else self.plain
+            prepared[function] = self._watched(function, declines)
+
+    def attribute(self) -> property:
+        """The attribute `_reply_func_list` of agents, with a view of its own for AG2's readers."""
+
+        def read(agent: Any) -> Any:
+            try:
+                registered = agent.__dict__["_reply_func_list"]
+            except KeyError:
+                raise AttributeError(
+                    f"{type(agent).__name__!r} has no attribute '_reply_func_list'"
+                ) from None
+            if sys._getframe(1).f_code in self.readers:
+                scope = current.get()
+                if isinstance(scope, Reply) and scope.agent is agent:
+                    return self.view(scope, registered)
+            return registered
+
+        def write(agent: Any, registered: Any) -> None:
+            agent.__dict__["_reply_func_list"] = registered
+
+        def delete(agent: Any) -> None:
+            del agent.__dict__["_reply_func_list"]
+
+        return property(read, write, delete)
+
+    def view(self, reply: Reply, registered: Any) -> Iterator[Any]:
+        """The registered functions, watched, without those excluded. As lazy as the list that it reads."""
+        for entry in registered:
+            try:
+                function = entry["reply_func"]
+                if function in reply.exclude:
+                    continue
+                in_its_place = self._in_the_place_of(function, reply)
+                if in_its_place is not function:
+                    entry = {**entry, "reply_func": in_its_place}
+            except Exception:
+                report("a reply function")
+            yield entry
+
+    def _in_the_place_of(self, function: Any, reply: Reply) -> Any:
+        """The same for the whole reply: AG2 reads the list several times and compares what it finds."""
+        if type(function) is FunctionType:
+            if function in self.plain:
+                return self.plain[function]
+            if function in self.coroutines:
+                return self.coroutines[function] if reply.is_async else function
+        if id(function) not in reply.watched:
+            reply.watched[id(function)] = self._watched(function, None)
+        return reply.watched[id(function)]
+
+    def _watched(self, function: Any, declines: Prediction | None) -> Any:
+        kind = type(function)
+        name = getattr(function, "__name__", None) or kind.__name__
+        module = getattr(function, "__module__", None) or kind.__module__
+        tried = Tried(name, module, declines)
+        is_coroutine = self.is_coroutine(function)
+        wrapper = watched(function, reply_function, tried, switch=self.patches, is_coroutine=is_coroutine)
+        wrapper.__name__, wrapper.__module__, wrapper.__wrapped__ = name, module, function
+        return wrapper
+
+
+def _lacks(key: str) -> Prediction:
+    return lambda agent, messages, config: not (messages and messages[-1].get(key))
+
+
+def _has_no_model(agent: Any, messages: Any, config: Any) -> bool:
+    return config is None and getattr(agent, "client", None) is None
+
+
+def _need_not_ask(agent: Any, messages: Any, config: Any) -> bool:
+    return getattr(agent, "human_input_mode", None) != "ALWAYS"
+
+
+# AG2's reply functions that decline at a glance, and when they are likely to. With `a_` before it each has a twin.
+DECLINING: dict[str, Prediction] = {
+    "generate_oai_reply": _has_no_model,
+    "generate_tool_calls_reply": _lacks("tool_calls"),
+    "generate_function_call_reply": _lacks("function_call"),
+    "check_termination_and_human_reply": _need_not_ask,
+}
+
+
+def _code(owner: Any, name: str) -> CodeType:
+    code: CodeType = inspect.unwrap(getattr(owner, name)).__code__
+    return code
+
+
+def _coroutine_test(owner: Any) -> Callable[[Any], bool]:
+    """How this version of AG2 tells a coroutine function from others."""
+    function = inspect.unwrap(owner.a_generate_reply)
+    test: Callable[[Any], bool] | None = function.__globals__.get("is_coroutine_callable")
+    used = "is_coroutine_callable" in function.__code__.co_names
+    return test if used and test is not None else inspect.iscoroutinefunction

@@ -1,0 +1,70 @@
+"""Tools and functions that a model asked for: `tool_call`, TOOL_EXECUTION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard import EventKind, SpanContext, SpanKind
+
+from . import keys
+from .agents import AGENT, name_of
+from .patching import Patches, Steps
+from .scope import Scope, current, here, innermost
+
+
+def install(patches: Patches) -> None:
+    """Watch functions being executed, plain and coroutine ones."""
+    patches.watch(f"{AGENT}.execute_function", tool_call, overrides=True)
+    patches.watch(f"{AGENT}.a_execute_function", tool_call, overrides=True)
+
+
+class ToolCall(Scope):
+    """A function being executed for the model's call of it."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, span: SpanContext, agent: Any, call: Any) -> None:
+        super().__init__(span, agent)
+        self.call = call
+
+
+def tool_call(
+    function: str, agent: Any, /, func_call: Any, call_id: Any = None, *args: Any, **kwargs: Any
+) -> Steps:
+    """tool_call. AG2 makes a tool's exception its content, so that a failed tool returns like any other."""
+    outer = innermost(ToolCall)
+    if outer is not None and outer.call is func_call:
+        return  # An override of `execute_function` calls the one that it overrides.
+    parent = here()
+    if parent is None:
+        return
+    name, arguments = func_call.get("name"), func_call.get("arguments")
+    span = parent.start_child(
+        SpanKind.TOOL_CALL,
+        {
+            keys.GEN_AI_OPERATION: "execute_tool",
+            keys.GEN_AI_AGENT_NAME: name_of(agent),
+            keys.GEN_AI_TOOL_NAME: name,
+            keys.GEN_AI_TOOL_TYPE: "function",
+            keys.GEN_AI_TOOL_CALL_ID: call_id,
+            keys.GEN_AI_TOOL_CALL_ARGUMENTS: arguments,
+        },
+    )
+    current.set(ToolCall(span, agent, func_call))
+    result, error = yield span
+    if error is not None:
+        return
+    succeeded, answer = result
+    content = answer.get("content")
+    span.set_attribute(keys.GEN_AI_TOOL_CALL_RESULT, content)
+    span.record_event(
+        EventKind.TOOL_EXECUTION,
+        {
+            keys.TOOL_CALL_ID: call_id,
+            keys.FUNCTION_NAME: name,
+            keys.FUNCTION_ARGUMENTS: arguments,
+            keys.FUNCTION_CONTENT: content,
+        },
+    )
+    if not succeeded:
+        span.set_error(str(content))

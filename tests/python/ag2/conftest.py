@@ -1,0 +1,254 @@
+"""What the tests of the AG2 hooks share: a provider that draws what it is told as a tree, and agents of a scripted model.
+
+The tests run against each supported version of AG2. They treat versions apart only where AG2 itself does.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import autogen
+import callboard
+import pytest
+from autogen import ConversableAgent
+from callboard import EventKind, SpanContext, SpanKind
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "examples"))
+from model_server import ModelServer, Rule, Step
+
+AG2_VERSION = tuple(int(part) for part in autogen.__version__.split(".")[:2])
+
+
+@dataclass
+class Span:
+    """One span, as a provider was told of it."""
+
+    kind: str
+    id: str
+    parent: Span | None
+    attributes: dict[str, Any]
+    began: Any = None
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    children: list[Span] = field(default_factory=list)
+    ended: bool = False
+
+    def __getitem__(self, key: str) -> Any:
+        return self.attributes[key]
+
+    def all(self, kind: str) -> list[Span]:
+        """The spans of this kind in and under this one, in order of their starts."""
+        mine = [self] if self.kind == kind else []
+        return mine + [span for child in self.ordered() for span in child.all(kind)]
+
+    def only(self, kind: str) -> Span:
+        [span] = self.all(kind)
+        return span
+
+    def event(self, kind: str) -> dict[str, Any]:
+        [attributes] = self.found(kind)
+        return attributes
+
+    def found(self, kind: str) -> list[dict[str, Any]]:
+        """The attributes of the events of this kind in and under this span, span by span."""
+        mine = [attributes for name, attributes in self.events if name == kind]
+        return mine + [attributes for child in self.ordered() for attributes in child.found(kind)]
+
+    def ordered(self) -> list[Span]:
+        return sorted(self.children, key=lambda span: span.began)
+
+    @property
+    def error(self) -> str | None:
+        """What the span's exception says, as `type: message`."""
+        for name, attributes in self.events:
+            if name == "exception":
+                return f"{attributes['exception.type']}: {attributes['exception.message']}"
+        return None
+
+
+class Recorder(callboard.TelemetryProvider):
+    """A provider that keeps everything, written against the six methods that a user's provider has."""
+
+    def __init__(self, manager: callboard.InstrumentationManager) -> None:
+        self.manager = manager
+        self.roots: list[Span] = []
+        self.spans: dict[str, Span] = {}
+
+    def start_trace(self, name: str, core_span_id: str, attributes: dict[str, Any] | None = None) -> None:
+        self._keep("workflow", core_span_id, None, attributes)
+
+    def start_span(
+        self,
+        kind: SpanKind,
+        core_span_id: str,
+        parent_context: SpanContext | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        assert parent_context is not None
+        self._keep(str(getattr(kind, "value", kind)), core_span_id, parent_context.core_span_id, attributes)
+
+    def set_span_attribute(self, context: SpanContext, key: str, value: Any) -> None:
+        self.spans[str(context.core_span_id)].attributes[key] = value
+
+    def end_span(self, context: SpanContext) -> None:
+        span = self.spans[str(context.core_span_id)]
+        span.ended = True
+        span.began = context.timestamp
+
+    def record_event(
+        self, span_context: SpanContext, event_kind: EventKind, attributes: dict[str, Any] | None = None
+    ) -> None:
+        name = str(getattr(event_kind, "value", event_kind))
+        self.spans[str(span_context.core_span_id)].events.append((name, attributes or {}))
+
+    def convert_attribute_value(self, value: Any) -> Any:
+        return value
+
+    def _keep(
+        self, kind: str, core_span_id: str, parent_id: str | None, attributes: dict[str, Any] | None
+    ) -> None:
+        parent = None if parent_id is None else self.spans[parent_id]
+        span = self.spans[core_span_id] = Span(kind, core_span_id, parent, dict(attributes or {}))
+        (self.roots if parent is None else parent.children).append(span)
+
+    @property
+    def root(self) -> Span:
+        """The one run, once everything of it has arrived."""
+        assert self.manager.flush(10)
+        [root] = self.roots
+        assert all(span.ended for span in self.spans.values())
+        return root
+
+    def tree(self, *hidden: str, declined: bool = False) -> str:
+        """The run as text, a line a span or event. Without the kinds in `hidden`, and the reply functions that declined."""
+        return "\n".join(draw(self.root, set(hidden), declined))
+
+
+def draw(span: Span, hidden: set[str], declined: bool, depth: int = 0) -> Iterator[str]:
+    indent = "  " * depth
+    failed = f" !! {span.error}" if span.error else ""
+    yield f"{indent}{span.kind}{said(SPAN_TEXTS.get(span.kind), span.attributes)}{failed}"
+    for kind, attributes in span.events:
+        if kind not in hidden and kind != "exception":
+            yield f"{indent}  * {kind}{said(EVENT_TEXTS.get(kind), attributes)}"
+    for child in span.ordered():
+        if child.kind not in hidden and (declined or child.attributes.get("ag2.final") is not False):
+            yield from draw(child, hidden, declined, depth + 1)
+
+
+def said(describe: Callable[[dict[str, Any]], str] | None, attributes: dict[str, Any]) -> str:
+    return f" {describe(attributes)}" if describe else ""
+
+
+def text_of(message: Any) -> str:
+    if isinstance(message, dict):
+        calls = [f"{call['function']['name']}()" for call in message.get("tool_calls") or ()]
+        message = " ".join(calls) or message.get("content")
+    return " / ".join(str(message).splitlines())
+
+
+SPAN_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "chats": lambda a: f"{a['ag2.chat_function']} of {a['ag2.chat_queue_length']}",
+    "chat": lambda a: f"{a['ag2.chat_function']} {a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}",
+    "round": lambda a: f"{a['ag2.round']} of {a['ag2.rounds_max']}",
+    "reply": lambda a: (
+        f"{a['ag2.agent.recipient']} {a['ag2.reply_function']}: {text_of(a.get('ag2.reply', '-'))}"
+    ),
+    "reply_function": lambda a: (
+        a["ag2.reply_function"] + (" declined" if a.get("ag2.final") is False else "")
+    ),
+    "summary": lambda a: f"{a['ag2.summary.function']}: {a.get('ag2.summary', '-')}",
+    "llm_call": lambda a: f"{a['gen_ai.request.model']} of {a['gen_ai.agent.name']}",
+    "tool_call": lambda a: f"{a['gen_ai.tool.name']} by {a['gen_ai.agent.name']}",
+    "human_input": lambda a: f"{a['gen_ai.agent.name']}: {a.get('ag2.human_input.response', '-')}",
+}
+
+EVENT_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "agent_creation": lambda a: str(a["ag2.agent.name"]),
+    "agent_send_msg": lambda a: (
+        f"{a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}: {text_of(a['ag2.message'])}"
+        + (" (silent)" if a["ag2.silent"] else "")
+    ),
+    "llm_create": lambda a: (
+        "failed" if a["ag2.llm.is_error"] else "cached" if a["ag2.llm.is_cached"] else "answered"
+    ),
+    "tool_execution": lambda a: f"{a['ag2.function.name']}: {a['ag2.function.content']}",
+    "console_print": lambda a: str(a["ag2.console.event"]),
+}
+
+
+@pytest.fixture
+def manager() -> callboard.InstrumentationManager:
+    return callboard.InstrumentationManager()
+
+
+@pytest.fixture
+def recorder(manager: callboard.InstrumentationManager) -> Recorder:
+    recorder = Recorder(manager)
+    manager.register_provider(recorder)
+    return recorder
+
+
+@pytest.fixture
+def traced(manager: callboard.InstrumentationManager, recorder: Recorder) -> Callable[[], Any]:
+    """`with traced():` is one run, which the recorder keeps."""
+    return lambda: callboard.telemetry_context(manager, "Test")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ModelServer]]:
+    """Starts a scripted model server that lasts as long as the test."""
+    servers: list[ModelServer] = []
+
+    def start(*script: Step | Rule) -> ModelServer:
+        server = ModelServer(list(script)).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def console(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What AG2 prints in this test.
+
+    Newer versions print by a logger that keeps the `sys.stdout` of its first use, and a handler of pytest's counts as
+    that first use where the logger does not propagate. So each such test begins with the logger as it is in the beginning.
+    """
+    logger = logging.getLogger("ag2.event.processor")
+    logger.handlers.clear()
+    logger.propagate = True
+    yield capsys
+    logger.handlers.clear()
+
+
+def llm_config(server: ModelServer, **options: Any) -> dict[str, Any]:
+    """A configuration for a scripted server; without AG2's disk cache, and without waiting to try again."""
+    return {
+        "config_list": [
+            {"model": "gpt-4o-mini", "api_key": "secret-key", "base_url": server.base_url, "max_retries": 0}
+        ],
+        "cache_seed": None,
+        **options,
+    }
+
+
+def speaker(name: str, server: ModelServer | None, **options: Any) -> ConversableAgent:
+    """An agent that answers with the server's script, or, without a server, by its default reply."""
+    options.setdefault("human_input_mode", "NEVER")
+    options.setdefault("system_message", f"You are {name}.")
+    config = False if server is None else llm_config(server)
+    return ConversableAgent(name, llm_config=options.pop("llm_config", config), **options)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Stands where `traced()` does, for the same program without callboard."""
+    yield

@@ -1,0 +1,223 @@
+"""Replies and the reply functions tried for them, which AG2 and programs compare by identity."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+
+import pytest
+from autogen import Agent, ConversableAgent
+from conftest import AG2_VERSION, speaker
+from test_chat import tree
+
+QUESTION = [{"role": "user", "content": "Well?"}]
+
+
+def functions(agent):
+    return [entry["reply_func"] for entry in agent._reply_func_list]
+
+
+def yes(agent, messages, sender, config):
+    return True, "yes"
+
+
+def not_me(agent, messages, sender, config):
+    return False, "a thought"
+
+
+def test_functions_that_decline(recorder, traced, serve):
+    with traced():
+        speaker("emma", serve("Hi.")).generate_reply(messages=QUESTION)
+    assert recorder.tree("agent_creation", "cost", "llm_create", declined=True) == tree("""
+        workflow
+          reply emma generate_reply: Hi.
+            reply_function check_termination_and_human_reply declined
+            reply_function generate_function_call_reply declined
+            reply_function generate_tool_calls_reply declined
+            reply_function generate_oai_reply
+              llm_call gpt-4o-mini of emma
+    """)
+
+
+async def test_async_functions_that_decline(recorder, traced, serve):
+    with traced():
+        await speaker("emma", serve("Hi.")).a_generate_reply(messages=QUESTION)
+    tried = [one["ag2.reply_function"] for one in recorder.root.all("reply_function")]
+    asynchronous = [name for name in tried if name.startswith("a_")]
+    assert asynchronous == [
+        "a_check_termination_and_human_reply",
+        "a_generate_function_call_reply",
+        "a_generate_tool_calls_reply",
+        "a_generate_oai_reply",
+    ]
+    # Before 0.13 AG2 tries the plain functions in async chats too.
+    assert (tried == asynchronous) == (AG2_VERSION >= (0, 13))
+
+
+def test_what_a_reply_records(recorder, traced):
+    with traced():
+        emma, jack = speaker("emma", None), speaker("jack", None)
+        emma.register_reply(Agent, yes)
+        emma.generate_reply(messages=QUESTION, sender=jack)
+    reply, function = recorder.root.only("reply"), recorder.root.only("reply_function")
+    about = {
+        "ag2.agent.sender": "jack",
+        "ag2.agent.sender.id": str(id(jack)),
+        "ag2.agent.recipient": "emma",
+        "ag2.agent.recipient.id": str(id(emma)),
+        "gen_ai.agent.name": "emma",
+    }
+    assert reply.attributes == {
+        "ag2.reply_function": "generate_reply",
+        **about,
+        "ag2.messages.start": QUESTION,
+        "ag2.reply": "yes",
+        "ag2.messages.end": QUESTION,
+    }
+    assert function.attributes == {
+        "ag2.reply_function": "yes",
+        "ag2.reply_module": __name__,
+        **about,
+        "ag2.messages": QUESTION,
+        "ag2.final": True,
+        "ag2.reply": "yes",
+    }
+
+
+def test_a_function_that_has_something_to_say_but_does_not_reply(recorder, traced):
+    with traced():
+        emma = speaker("emma", None, default_auto_reply="default")
+        emma.register_reply([Agent, None], not_me)
+        assert emma.generate_reply(messages=QUESTION) == "default"
+    mine = next(one for one in recorder.root.all("reply_function") if one["ag2.reply_function"] == "not_me")
+    assert (mine["ag2.final"], mine["ag2.reply"]) == (False, "a thought")
+    assert recorder.root.only("reply")["ag2.reply"] == "default"
+
+
+def test_an_exception_in_a_function(recorder, traced):
+    error = LookupError("lost")
+
+    def fails(agent, messages, sender, config):
+        raise error
+
+    with traced():
+        emma = speaker("emma", None)
+        emma.register_reply([Agent, None], fails)
+        with pytest.raises(LookupError) as raised:
+            emma.generate_reply(messages=QUESTION)
+    assert raised.value is error
+    assert recorder.tree("agent_creation") == tree("""
+        workflow
+          reply emma generate_reply: - !! LookupError: lost
+            reply_function fails !! LookupError: lost
+    """)
+
+
+def test_the_list_of_functions_is_left_alone(recorder, traced):
+    seen = []
+
+    def look(agent, messages, sender, config):
+        seen.extend(functions(agent))
+        return False, None
+
+    emma = speaker("emma", None)
+    emma.register_reply([Agent, None], look)
+    before, entries = functions(emma), emma._reply_func_list
+    with traced():
+        emma.generate_reply(messages=QUESTION)
+        jack = speaker("jack", None)
+        assert functions(emma) == before
+        assert ConversableAgent.generate_oai_reply in functions(jack)
+    assert seen == before
+    assert emma._reply_func_list is entries
+    assert all(now is then for now, then in zip(functions(emma), before, strict=True))
+    assert look in before and recorder.root.all("reply_function")
+
+
+def test_excluding_and_replacing_functions(recorder, traced, serve):
+    with traced():
+        emma = speaker("emma", serve("model's"), default_auto_reply="default")
+        assert emma.generate_reply(messages=QUESTION, exclude=[ConversableAgent.generate_oai_reply]) == "default"
+        emma.replace_reply_func(ConversableAgent.generate_oai_reply, yes)
+        assert emma.generate_reply(messages=QUESTION) == "yes"
+    replies = recorder.root.all("reply")
+    tried = [[one["ag2.reply_function"] for one in reply.all("reply_function")] for reply in replies]
+    assert [names[-1] for names in tried] == ["generate_tool_calls_reply", "yes"]
+
+
+def test_a_function_that_registers_another(recorder, traced):
+    """AG2 iterates over the list itself; what is put into it meanwhile counts."""
+
+    def adds(agent, messages, sender, config):
+        agent._reply_func_list.append(
+            {"trigger": [Agent, None], "reply_func": yes, "config": None, "init_config": None, "reset_config": None}
+        )
+        return False, None
+
+    emma = speaker("emma", None)
+    emma.register_reply([Agent, None], adds)
+    with traced():
+        assert emma.generate_reply(messages=QUESTION) == "yes"
+    assert [one["ag2.reply_function"] for one in recorder.root.all("reply_function")][-1] == "yes"
+
+
+def test_async_functions_stay_async(recorder, traced):
+    async def later(agent, messages, sender, config):
+        return True, "later"
+
+    with traced():
+        emma, jack = speaker("emma", None), speaker("jack", None)
+        emma.register_reply([Agent, None], later)
+        assert inspect.iscoroutinefunction(functions(emma)[0])
+        with pytest.raises(RuntimeError, match="later"):
+            jack.initiate_chat(emma, message="Hello?", max_turns=1)
+        emma.generate_reply(messages=QUESTION)
+    [reply] = recorder.root.all("reply")
+    assert "later" not in [one["ag2.reply_function"] for one in reply.all("reply_function")]
+
+
+async def test_an_async_function_replies(recorder, traced):
+    async def later(agent, messages, sender, config):
+        return True, "later"
+
+    with traced():
+        emma = speaker("emma", None)
+        emma.register_reply([Agent, None], later)
+        assert await emma.a_generate_reply(messages=QUESTION) == "later"
+    assert recorder.root.only("reply_function")["ag2.reply"] == "later"
+
+
+def test_a_class_that_overrides_generate_reply(recorder, traced, serve):
+    class Polite(ConversableAgent):
+        def generate_reply(self, *args, **kwargs):
+            return f"Please: {super().generate_reply(*args, **kwargs)}"
+
+    with traced():
+        polite = Polite("polite", llm_config=False, default_auto_reply="no", human_input_mode="NEVER")
+        assert polite.generate_reply(messages=QUESTION) == "Please: no"
+    reply = recorder.root.only("reply")
+    assert reply["ag2.reply"] == "Please: no"
+    assert reply.all("reply_function")
+
+
+def test_a_hook_that_rewrites_the_history(recorder, traced, serve):
+    server = serve("Hi.")
+    with traced():
+        emma = speaker("emma", server)
+        emma.register_hook("process_all_messages_before_reply", lambda messages: [{"role": "user", "content": "Short."}])
+        emma.generate_reply(messages=QUESTION)
+    reply = recorder.root.only("reply")
+    [function] = [one for one in reply.all("reply_function") if one["ag2.reply_function"] == "generate_oai_reply"]
+    assert reply["ag2.messages.start"] == QUESTION
+    assert function["ag2.messages"] == [{"role": "user", "content": "Short."}]
+    assert server.exchanges[0].request["messages"][-1]["content"] == "Short."
+
+
+def test_ag2s_own_logging_sees_the_real_functions(recorder, traced, caplog):
+    with traced(), caplog.at_level(logging.WARNING, "callboard"):
+        emma = speaker("emma", None)
+        names = [(entry["reply_func"].__name__, entry["reply_func"].__module__) for entry in emma._reply_func_list]
+        emma.generate_reply(messages=QUESTION)
+    recorded = [(one["ag2.reply_function"], one["ag2.reply_module"]) for one in recorder.root.all("reply_function")]
+    assert set(recorded) <= set(names)
+    assert caplog.records == []

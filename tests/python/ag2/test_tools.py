@@ -1,0 +1,144 @@
+"""Tools that a model asks for: plain, async, and async in a plain chat; and tools that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from conftest import speaker
+from model_server import Answer, ToolCall
+from test_chat import MODES, chat, tree
+
+import callboard
+
+
+def team(server, tool):
+    """A caller whose model asks for the tool `double`, and an executor that has it."""
+    caller = speaker("caller", server)
+    executor = speaker("executor", None, default_auto_reply="Thanks.")
+    caller.register_for_llm(name="double", description="Doubles a number.")(tool)
+    executor.register_for_execution(name="double")(tool)
+    return caller, executor
+
+
+def double(x: int) -> int:
+    return x * 2
+
+
+async def double_async(x: int) -> int:
+    await asyncio.sleep(0)
+    return x * 2
+
+
+def double_badly(x: int) -> int:
+    raise LookupError(f"no double of {x}")
+
+
+def asked(arguments=None):
+    return Answer(tool_calls=[ToolCall("double", {"x": 21} if arguments is None else arguments)])
+
+
+@pytest.mark.parametrize("tool", [double, double_async])
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_tool(mode, tool, recorder, traced, serve):
+    with traced():
+        caller, executor = team(serve(asked(), "It is 42."), tool)
+        await chat(executor, caller, mode, message="Twice 21?", max_turns=2)
+
+    a = "" if mode == "sync" else "a_"
+    assert recorder.tree("console_print", "agent_creation", "cost", "llm_create", "llm_call") == tree(f"""
+        workflow
+          chat {a}initiate_chat executor -> caller
+            round 1 of 2
+              * agent_send_msg executor -> caller: Twice 21?
+              * agent_send_msg caller -> executor: double()
+              reply caller {a}generate_reply: double()
+                reply_function {a}generate_oai_reply
+            round 2 of 2
+              * agent_send_msg executor -> caller: 42
+              * agent_send_msg caller -> executor: It is 42.
+              reply executor {a}generate_reply: 42
+                reply_function {a}generate_tool_calls_reply
+                  tool_call double by executor
+                    * tool_execution double: 42
+              reply caller {a}generate_reply: It is 42.
+                reply_function {a}generate_oai_reply
+            summary last_msg: It is 42.
+    """)
+
+
+def test_what_a_tool_call_records(recorder, traced, serve):
+    with traced():
+        caller, executor = team(serve(asked(), "ok"), double)
+        executor.initiate_chat(caller, message="Twice 21?", max_turns=2)
+    call = recorder.root.only("tool_call")
+    assert call.attributes == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.agent.name": "executor",
+        "gen_ai.tool.name": "double",
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.id": "call_1_1",
+        "gen_ai.tool.call.arguments": '{"x": 21}',
+        "gen_ai.tool.call.result": "42",
+    }
+    assert call.event("tool_execution") == {
+        "ag2.tool_call_id": "call_1_1",
+        "ag2.function.name": "double",
+        "ag2.function.arguments": '{"x": 21}',
+        "ag2.function.content": "42",
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_tool_that_fails(mode, recorder, traced, serve):
+    with traced():
+        caller, executor = team(serve(asked(), "Oh."), double_badly)
+        result = await chat(executor, caller, mode, message="Twice 21?", max_turns=2)
+    assert result.chat_history[2]["content"] == "Error: no double of 21"
+    assert recorder.root.only("tool_call").event("tool_execution")["ag2.function.content"] == "Error: no double of 21"
+
+
+def test_arguments_that_are_no_json(recorder, traced, serve):
+    with traced():
+        caller, executor = team(serve(asked("{x: broken"), "Oh."), double)
+        executor.initiate_chat(caller, message="Twice 21?", max_turns=2)
+    call = recorder.root.only("tool_call")
+    assert call["gen_ai.tool.call.arguments"] == "{x: broken"
+    assert call["gen_ai.tool.call.result"].startswith("Error: ")
+
+
+def test_a_function_that_nobody_has(recorder, traced):
+    with traced():
+        executor = speaker("executor", None)
+        succeeded, answer = executor.execute_function({"name": "nothing", "arguments": "{}"}, call_id="c1")
+    assert (succeeded, answer["content"]) == (False, "Error: Function nothing not found.")
+    assert recorder.root.only("tool_call")["gen_ai.tool.name"] == "nothing"
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_a_tool_does_is_inside_its_span(mode, recorder, traced, serve):
+    """Also where AG2 runs an async tool of a plain chat in a thread of its own."""
+
+    async def look_up(x: int) -> str:
+        callboard.current_span().record_event("looked_up", {"x": x})
+        return "found"
+
+    with traced():
+        caller, executor = team(serve(asked(), "ok"), look_up)
+        await chat(executor, caller, mode, message="Twice 21?", max_turns=2)
+    assert ("looked_up", {"x": 21}) in recorder.root.only("tool_call").events
+
+
+def test_a_tool_that_puts_work_on_an_executor(recorder, traced, serve):
+    from concurrent.futures import ThreadPoolExecutor
+
+    inner = speaker("inner", serve("deep"))
+
+    def delegate(x: int) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(inner.generate_reply, [{"role": "user", "content": "?"}]).result()
+
+    with traced():
+        caller, executor = team(serve(asked(), "ok"), delegate)
+        executor.initiate_chat(caller, message="Twice 21?", max_turns=2)
+    assert [reply["ag2.reply"] for reply in recorder.root.only("tool_call").all("reply")] == ["deep"]
