@@ -91,14 +91,14 @@ def uninstrument() -> bool:
 
 
 def acquire() -> None:
-    """A telemetry context begins. Each `acquire` needs its `release`."""
+    """Count a telemetry context that begins. Each `acquire` needs its `release`."""
     with _installation.lock:
         _installation.contexts += 1
         _installation.update()
 
 
 def release() -> None:
-    """A telemetry context has ended."""
+    """Count a telemetry context that has ended."""
     with _installation.lock:
         _installation.contexts = max(0, _installation.contexts - 1)
         _installation.update()

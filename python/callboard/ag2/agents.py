@@ -41,7 +41,7 @@ def agent_creation(function: str, agent: Any, /, *args: Any, **kwargs: Any) -> S
 
 
 def sender_and_recipient(sender: Any, recipient: Any) -> dict[str, Any]:
-    """The four attributes that name two agents; a missing agent has none."""
+    """Give the four attributes that name two agents; a missing agent has none."""
     attributes: dict[str, Any] = {}
     if sender is not None:
         attributes[keys.SENDER] = name_of(sender)
@@ -53,7 +53,7 @@ def sender_and_recipient(sender: Any, recipient: Any) -> dict[str, Any]:
 
 
 def name_of(agent: Any) -> Any:
-    """An agent's name; None where it has none."""
+    """Return an agent's name; None where it has none."""
     return getattr(agent, "name", None)
 
 

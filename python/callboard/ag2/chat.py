@@ -37,9 +37,7 @@ class Chat(Scope):
 
     __slots__ = ("answered", "begun", "count", "function", "max_turns", "recipient", "round", "sent")
 
-    def __init__(
-        self, span: SpanContext, function: str, initiator: Any, recipient: Any, max_turns: Any
-    ) -> None:
+    def __init__(self, span: SpanContext, function: str, initiator: Any, recipient: Any, max_turns: Any) -> None:
         super().__init__(span, initiator)
         self.function = function
         self.recipient = recipient
@@ -52,7 +50,7 @@ class Chat(Scope):
 
     @staticmethod
     def innermost() -> Chat | None:
-        """The chat whose own turn it is: nothing has opened a span in it but its round."""
+        """Find the chat whose own turn it is: nothing has opened a span in it but its round."""
         scope = current.get()
         if not isinstance(scope, Chat):
             return None
@@ -60,7 +58,7 @@ class Chat(Scope):
         return scope if span is scope.span or span is scope.round else None
 
     def before_send(self, sender: Any, recipient: Any, message: Any) -> None:
-        """A message is about to be sent."""
+        """Note a message that is about to be sent."""
         if sender is not self.agent or recipient is not self.recipient:
             return
         if not self.begun:
@@ -72,7 +70,7 @@ class Chat(Scope):
         self.sent = True
 
     def before_reply(self, agent: Any) -> None:
-        """An agent is about to reply. The initiator does so to begin the next round."""
+        """Note that an agent is about to reply. The initiator does so to begin the next round."""
         if self.max_turns is None:
             self.count += 1
         elif agent is self.agent and (self.round is None or self.sent) and not self._answers_itself():
@@ -173,7 +171,7 @@ def summary(
 
 
 def _taking_parent(function: Any) -> Any:
-    """`function`, taking the keyword `telemetry_parent_context`: the span under which the chat stands."""
+    """Make `function` take the keyword `telemetry_parent_context`: the span under which the chat stands."""
     if inspect.iscoroutinefunction(function):
 
         async def a_initiate(*args: Any, telemetry_parent_context: Any = None, **kwargs: Any) -> Any:

@@ -32,9 +32,7 @@ def console_print(stream: Any, /, message: Any, *args: Any, **kwargs: Any) -> No
     if call is not None:
         call.streamed.append(str(message.content.content))
     else:
-        span.record_event(
-            EventKind.CONSOLE_PRINT, {keys.CONSOLE_EVENT: kind, keys.CONSOLE_TEXT: printed_text(message)}
-        )
+        span.record_event(EventKind.CONSOLE_PRINT, {keys.CONSOLE_EVENT: kind, keys.CONSOLE_TEXT: printed_text(message)})
 
 
 def captures(span: SpanContext) -> bool:
@@ -43,7 +41,7 @@ def captures(span: SpanContext) -> bool:
 
 
 def printed_text(message: Any) -> str | None:
-    """What an event of AG2 prints, without colours.
+    """Say what an event of AG2 prints, without colours.
 
     None for an event of the program's own: its `print` may do more than print.
     """

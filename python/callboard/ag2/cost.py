@@ -32,7 +32,7 @@ class Usage:
 def record_costs(
     span: SpanContext, usages: list[Usage], agent_name: Any, model: Model, request: Request, response: Any
 ) -> None:
-    """Record a COST for each answer of a call; the last of them is `response`, which is None if the call failed."""
+    """Record a COST for each answer of a call. The last is `response`, None where the call failed."""
     if response is not None and not usages:
         usages = [Usage(None, None)]
     for number, usage in enumerate(usages, start=1):
@@ -40,9 +40,7 @@ def record_costs(
             keys.COST_TYPE: "LLM",
             keys.AGENT_NAME: agent_name,
             keys.LLM_PROVIDER: model.provider,
-            keys.LLM_MODEL: usage.tokens.get("model")
-            or getattr(response, "model", None)
-            or request.name_of(model),
+            keys.LLM_MODEL: usage.tokens.get("model") or getattr(response, "model", None) or request.name_of(model),
         }
         last = response if number == len(usages) else None
         if _is_unknown(usage, last):
@@ -58,7 +56,7 @@ def record_costs(
 
 
 def tokens_used(usages: list[Usage], response: Any) -> dict[str, Any]:
-    """What the call took from the service in all, in the GenAI conventions' words.
+    """Sum what the call took from the service, in the GenAI conventions' words.
 
     A cached answer took nothing.
     """
@@ -87,7 +85,7 @@ def _add_what_was_used(attributes: dict[str, Any], usage: Usage, response: Any) 
 def _add_details(
     attributes: dict[str, Any], response: Any, read_key: str, write_key: str | None, reasoning_key: str
 ) -> None:
-    """Which tokens were read from the service's prompt cache, written to it, spent on reasoning; where it says so."""
+    """Tell tokens read from the service's prompt cache, written to it, spent on reasoning, where it does."""
     usage = getattr(response, "usage", None)
     prompt = getattr(usage, "prompt_tokens_details", None)
     if prompt is not None:

@@ -32,9 +32,7 @@ def human_input(function: str, agent: Any, /, prompt: Any = None, *args: Any, **
     parent = here()
     if parent is None:
         return
-    span = parent.start_child(
-        SpanKind.HUMAN_INPUT, {keys.GEN_AI_AGENT_NAME: name_of(agent), keys.HUMAN_PROMPT: prompt}
-    )
+    span = parent.start_child(SpanKind.HUMAN_INPUT, {keys.GEN_AI_AGENT_NAME: name_of(agent), keys.HUMAN_PROMPT: prompt})
     current.set(HumanInput(span, agent))
     result, error = yield span
     if error is None:

@@ -30,7 +30,7 @@ class ImportWatch:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What the finders after this one find, with a loader that calls back (import system's protocol)."""
+        """Find what the finders after this one find, with a loader that calls back (a finder's protocol)."""
         if name != self.name:
             return None
         for finder in sys.meta_path:

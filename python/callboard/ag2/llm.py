@@ -78,7 +78,7 @@ def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
 
 
 def _context(parent: SpanContext, agent: Any, messages: Any) -> Any:
-    """The messages as one value: it shares what the agent's earlier calls in the same conversation hold."""
+    """Make the messages one value, which shares what the agent's earlier calls of the conversation hold."""
     if not isinstance(messages, list):
         return messages
     scope = current.get()

@@ -66,18 +66,13 @@ _models: WeakKeyDictionary[Any, dict[int, Model]] = WeakKeyDictionary()
 
 
 def model_at(wrapper: Any, index: int) -> Model:
-    """The model of a configuration of the wrapper. AG2 exchanges clients, and programs change configurations."""
+    """Look up the model of a configuration; read it anew where AG2 or the program exchanged something."""
     client, config = wrapper._clients[index], wrapper._config_list[index]
     models = _models.get(wrapper)
     if models is None:
         models = _models[wrapper] = {}
     model = models.get(index)
-    if (
-        model is None
-        or model.client is not client
-        or model.config is not config
-        or model.config_as_read != config
-    ):
+    if model is None or model.client is not client or model.config is not config or model.config_as_read != config:
         model = models[index] = Model(wrapper, client, config)
     return model
 
@@ -104,7 +99,7 @@ class Request:
         """The one that is tried first."""
 
     def answered_by(self, response: Any) -> Model:
-        """The model whose answer AG2 returned."""
+        """Find the model whose answer AG2 returned."""
         index = getattr(response, "config_id", None)
         if index is None and len(self.wrapper._clients) > 1:
             known = getattr(self.wrapper, "_response_metadata", {}).get(getattr(response, "id", None), {})
@@ -112,7 +107,7 @@ class Request:
         return model_at(self.wrapper, index) if isinstance(index, int) else self.model
 
     def name_of(self, model: Model) -> Any:
-        """The name of a model, which the call says where the configuration does not."""
+        """Return a model's name, which the call says where the configuration does not."""
         return model.name or self.config.get("model")
 
     def has_price(self, model: Model) -> bool:
@@ -120,23 +115,23 @@ class Request:
         return model.config.get("price", self.config.get("price")) is not None
 
     def attributes(self) -> dict[str, Any]:
-        """The request in the GenAI conventions' words."""
+        """Describe the request in the GenAI conventions' words."""
         given = request_attributes(self.given) if self.given else {}
         return {**given, **self.model.attributes, keys.GEN_AI_REQUEST_MODEL: self.name_of(self.model)}
 
     def parameters(self, model: Model, messages: Any) -> dict[str, Any]:
-        """What is sent to the service: all but AG2's own arguments and what looks like a secret."""
+        """Collect what is sent to the service: all but AG2's own arguments and what looks like a secret."""
         return {**self.given, **model.parameters, "messages": messages}
 
 
 def sent_parameters(wrapper: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """What of a configuration, or of a call's arguments, goes to the service and may be recorded. No messages."""
+    """Pick what of a configuration, or of a call's arguments, is sent and may be recorded; no messages."""
     kept_here = {*wrapper.extra_kwargs, "messages"}
     return {name: value for name, value in config.items() if name not in kept_here and not is_secret(name)}
 
 
 def request_attributes(config: dict[str, Any]) -> dict[str, Any]:
-    """What of a configuration, or of a call's arguments, has a name in the GenAI conventions."""
+    """Pick what of a configuration, or of a call's arguments, has a name in the GenAI conventions."""
     attributes: dict[str, Any] = {}
     for name in _REQUEST_ATTRIBUTES.keys() & config.keys():
         value = config[name]
@@ -168,21 +163,19 @@ def _provider(api_type: str) -> str:
 
 
 def output_messages(response: Any) -> list[dict[str, Any]]:
-    """The answer as messages made of parts, as in the GenAI conventions. Empty where it has no choices."""
+    """Put the answer as messages made of parts, as in the GenAI conventions; none where it has no choices."""
     return [_output_message(choice) for choice in getattr(response, "choices", None) or ()]
 
 
 def answer_of(response: Any) -> Any:
-    """The answer as plain data; as it is where it has no choices."""
+    """Put the answer as plain data; leave it as it is where it has no choices."""
     choices = getattr(response, "choices", None)
     if choices is None:
         return response
     return {
         "id": getattr(response, "id", None),
         "model": getattr(response, "model", None),
-        "choices": [
-            {"finish_reason": choice.finish_reason, "message": _plain_message(choice)} for choice in choices
-        ],
+        "choices": [{"finish_reason": choice.finish_reason, "message": _plain_message(choice)} for choice in choices],
     }
 
 

@@ -51,7 +51,7 @@ _Waiting = tuple[Steps, "Ends | None", "Scope | None", "Scope | None"]
 
 
 def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutine: bool | None = None) -> Any:
-    """`function`, watched while `switch` is live by `body`, which gets `about` before the call's arguments.
+    """Have `body` watch `function` while `switch` is live; it gets `about` before the call's arguments.
 
     `is_coroutine` is for an object that is called like a coroutine function without being one.
     """
@@ -89,7 +89,7 @@ def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutin
 
 
 def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
-    """`function`, of whose calls `note` is told beforehand: a lesser hook, where the outcome does not matter."""
+    """Tell `note` of the calls of `function` beforehand: a lesser hook, where the outcome does not matter."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if switch.live and current_span() is not None:
@@ -167,7 +167,7 @@ class Patches:
         self.wrap(target, self.watcher(body), overrides=overrides)
 
     def watcher(self, body: Body) -> Maker:
-        """What makes a function one that `body` watches for as long as this installation lasts."""
+        """Return what makes a function one that `body` watches while this installation lasts."""
         return lambda function: watched(function, body, function.__name__, switch=self)
 
     def note(self, target: str, note: Callable[..., None]) -> None:
@@ -263,9 +263,7 @@ class Patches:
         function = raw.__func__ if static else raw
         if not inspect.isfunction(function):
             return
-        if (
-            function in self._originals
-        ):  # A class that took over our wrapper under this name gets AG2's function back.
+        if function in self._originals:  # A class that took over our wrapper under this name gets AG2's function back.
             self._patches.append(_Patch(owner, name, self._originals[function], raw))
             return
         wrapper = functools.update_wrapper(make(function), function)

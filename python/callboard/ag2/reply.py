@@ -53,7 +53,7 @@ class Reply(Scope):
         self.watched: dict[int, Any] = {}
 
     def history(self, messages: Any) -> Any:
-        """These messages as an attribute value: a context that shares what the agent's earlier ones hold."""
+        """Make these messages one value, which shares what the agent's earlier ones hold."""
         if not isinstance(messages, list) or self.span is None:
             return messages
         owner: tuple[Any, ...] = (id(self.agent), id(self.sender))
@@ -85,7 +85,7 @@ class Attempt(Scope):
         self.started_ns = native.clock_ns()
 
     def opened(self) -> SpanContext | None:
-        """The span, opened now if it was not before."""
+        """Open the span if it is not open."""
         if self.span is None and self.reply.span is not None:
             attributes = {**self._about(), keys.MESSAGES: self.reply.history(self.messages)}
             self.span = self.reply.span.start_child(SpanKind.REPLY_FUNCTION, attributes)
@@ -192,15 +192,13 @@ class Functions:
             prepared[function] = self._watched(function, declines)
 
     def attribute(self) -> property:
-        """The attribute `_reply_func_list` of agents, with a view of its own for AG2's readers."""
+        """Make the attribute `_reply_func_list` of agents, with a view of its own for AG2's readers."""
 
         def read(agent: Any) -> Any:
             try:
                 registered = agent.__dict__["_reply_func_list"]
             except KeyError:
-                raise AttributeError(
-                    f"{type(agent).__name__!r} has no attribute '_reply_func_list'"
-                ) from None
+                raise AttributeError(f"{type(agent).__name__!r} has no attribute '_reply_func_list'") from None
             if sys._getframe(1).f_code in self.readers:
                 scope = current.get()
                 if isinstance(scope, Reply) and scope.agent is agent:
@@ -216,7 +214,7 @@ class Functions:
         return property(read, write, delete)
 
     def view(self, reply: Reply, registered: Any) -> Iterator[Any]:
-        """The registered functions, watched, without those excluded. As lazy as the list that it reads."""
+        """Yield the registered functions, watched, without those excluded; as lazy as the list that it reads."""
         for entry in registered:
             try:
                 function = entry["reply_func"]
@@ -230,7 +228,7 @@ class Functions:
             yield entry
 
     def _in_the_place_of(self, function: Any, reply: Reply) -> Any:
-        """The same for the whole reply: AG2 reads the list several times and compares what it finds."""
+        """Answer the same for the whole reply: AG2 reads the list several times and compares what it finds."""
         if type(function) is FunctionType:
             if function in self.plain:
                 return self.plain[function]
@@ -263,7 +261,7 @@ def _need_not_ask(agent: Any, messages: Any, config: Any) -> bool:
     return getattr(agent, "human_input_mode", None) != "ALWAYS"
 
 
-# AG2's reply functions that decline at a glance, and when they are likely to. With `a_` before it each has a twin.
+# AG2's reply functions that decline at a glance, and when they are likely to. Each has a twin with `a_` before.
 DECLINING: dict[str, Prediction] = {
     "generate_oai_reply": _has_no_model,
     "generate_tool_calls_reply": _lacks("tool_calls"),

@@ -29,7 +29,7 @@ class Scope:
         self.outer = current.get()
 
     def opened(self) -> SpanContext | None:
-        """The span, opened now where the scope put that off; see `reply.Attempt`."""
+        """Open the span where the scope put that off; see `reply.Attempt`."""
         return self.span
 
 
@@ -37,7 +37,7 @@ current: ContextVar[Scope | None] = ContextVar("callboard.ag2.scope", default=No
 
 
 def here() -> SpanContext | None:
-    """The span under which something is recorded now; None where no run is current."""
+    """Return the span under which something is recorded now; None where no run is current."""
     span = current_span()
     scope = current.get()
     if scope is not None and scope.span is None and scope.outer is not None and scope.outer.span is span:
@@ -46,7 +46,7 @@ def here() -> SpanContext | None:
 
 
 def innermost(kind: type[S]) -> S | None:
-    """The innermost scope, where it is of this kind and nothing has opened a span within it since."""
+    """Return the innermost scope, if it is of this kind and nothing has opened a span within it since."""
     scope = current.get()
     return scope if isinstance(scope, kind) and scope.span is current_span() else None
 
@@ -66,7 +66,7 @@ class Carried:
 
     @classmethod
     def from_here(cls) -> Carried | None:
-        """What is current here; None where no run is."""
+        """Keep what is current here; None where no run is."""
         if current_span() is None:
             return None
         with guard("what a thread goes on with"):
@@ -75,7 +75,7 @@ class Carried:
         return None
 
     def resumed(self) -> AbstractContextManager[None]:
-        """Makes them current in this context until it is left."""
+        """Make them current in this context until what this returns is left."""
         return _Resumed(self)
 
 

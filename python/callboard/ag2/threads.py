@@ -32,7 +32,7 @@ def install(patches: Patches) -> None:
     patches.wrap("autogen.io.base:IOStream.set_default", _set_default(streams))
 
     def stream_creation(function: str, stream: Any, /, *args: Any, **kwargs: Any) -> Steps:
-        """The stream remembers from where its thread is started."""
+        """Have the stream remember from where its thread is started."""
         yield None
         carried = Carried.from_here()
         if carried is not None:

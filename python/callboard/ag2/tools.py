@@ -28,9 +28,7 @@ class ToolCall(Scope):
         self.call = call
 
 
-def tool_call(
-    function: str, agent: Any, /, func_call: Any, call_id: Any = None, *args: Any, **kwargs: Any
-) -> Steps:
+def tool_call(function: str, agent: Any, /, func_call: Any, call_id: Any = None, *args: Any, **kwargs: Any) -> Steps:
     """tool_call. AG2 makes a tool's exception its content, so that a failed tool returns like any other."""
     outer = innermost(ToolCall)
     if outer is not None and outer.call is func_call:

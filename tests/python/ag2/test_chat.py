@@ -49,15 +49,15 @@ async def test_rounds(mode, recorder, traced, serve):
               reply emma {a}generate_reply: A goldfish joke.
                 reply_function {a}generate_oai_reply
                   llm_call gpt-4o-mini of emma
-                    * llm_create answered
                     * cost
+                    * llm_create answered
             round 2 of 4
               * agent_send_msg jack -> emma: Ha. FINISH
               reply jack {a}generate_reply: Ha. FINISH
                 reply_function {a}generate_oai_reply
                   llm_call gpt-4o-mini of jack
-                    * llm_create answered
                     * cost
+                    * llm_create answered
               reply emma {a}generate_reply: None
                 reply_function {a}check_termination_and_human_reply
             summary last_msg: Ha. FINISH

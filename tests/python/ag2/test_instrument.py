@@ -180,14 +180,14 @@ def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, cap
 
     for owner, name in [(reply, "sender_and_recipient"), (messages, "sender_and_recipient"), (llm, "_llm_create")]:
         monkeypatch.setattr(owner, name, broken)
-    monkeypatch.setattr(reply.Reply, "entries", lambda self, entries, _: iter(entries))
+    monkeypatch.setattr(reply.Functions, "_in_the_place_of", broken)
     with traced():
         jack, emma = speaker("jack", None), speaker("emma", serve("one", "two"))
         result = jack.initiate_chat(emma, message="Hello.", max_turns=2)
         assert callboard.current_span().kind == "workflow"
     assert result.summary == "two"
     assert sorted(record.message.split(";")[0] for record in caplog.records if record.name == "callboard.ag2") == [
-        "callboard could not record a model call",
+        "callboard could not record llm_call",
         "callboard could not record message",
         "callboard could not record reply",
     ]
