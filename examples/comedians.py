@@ -40,8 +40,7 @@ def main(*watchers: TelemetryProvider, open_telemetry: TelemetryProvider | None 
     cost_provider = CostTrackerProvider()
     mermaid_provider = MermaidDiagramProvider()
     manager.register_provider(
-        open_telemetry
-        or OpenTelemetryProvider(protocol="http", collector_endpoint=COLLECTOR, service_name="ag2")
+        open_telemetry or OpenTelemetryProvider(protocol="http", collector_endpoint=COLLECTOR, service_name="ag2")
     )
     manager.register_provider(cost_provider)
     manager.register_provider(mermaid_provider)
@@ -52,17 +51,11 @@ def main(*watchers: TelemetryProvider, open_telemetry: TelemetryProvider | None 
         jack = comedian(
             "Jack", "Whatever you hear, you laugh about it in one sentence and always say FINISH.", llm_config
         )
-        emma = comedian(
-            "Emma", "Once you have heard two jokes from Jack, and not before, say FINISH.", llm_config
-        )
+        emma = comedian("Emma", "Once you have heard two jokes from Jack, and not before, say FINISH.", llm_config)
 
-        jack.initiate_chat(
-            emma, message="Emma, tell me a joke about goldfish and peanut butter.", max_turns=4
-        )
+        jack.initiate_chat(emma, message="Emma, tell me a joke about goldfish and peanut butter.", max_turns=4)
 
-        print(
-            f"Cost summary: {cost_provider.total_cost:.6f} ({len(cost_provider.cost_history)} cost events)\n"
-        )
+        print(f"Cost summary: {cost_provider.total_cost:.6f} ({len(cost_provider.cost_history)} cost events)\n")
         print(mermaid_provider.generate_sequence_diagram())
 
 

@@ -207,9 +207,7 @@ def chunks(whole: Json, include_usage: bool) -> Iterator[Json]:
     for position, call in enumerate(choice["message"].get("tool_calls", ())):
         named = {**call, "index": position, "function": {"name": call["function"]["name"], "arguments": ""}}
         yield chunk({"tool_calls": [named]})
-        yield chunk(
-            {"tool_calls": [{"index": position, "function": {"arguments": call["function"]["arguments"]}}]}
-        )
+        yield chunk({"tool_calls": [{"index": position, "function": {"arguments": call["function"]["arguments"]}}]})
     yield chunk({}, choice["finish_reason"])
     if include_usage:
         yield {**head, "choices": [], "usage": whole["usage"]}
@@ -219,9 +217,7 @@ def usage(request: Json, answer: Answer) -> Json:
     """The `usage` object: what the answer states, else what the server's rule counts."""
     prompt = answer.input_tokens
     if prompt is None:
-        prompt = sum(
-            TOKENS_PER_MESSAGE + count_tokens(text_of(message)) for message in request.get("messages", ())
-        )
+        prompt = sum(TOKENS_PER_MESSAGE + count_tokens(text_of(message)) for message in request.get("messages", ()))
         prompt += sum(count_tokens(json.dumps(tool)) for tool in request.get("tools") or ())
     output = answer.output_tokens
     if output is None:
@@ -268,9 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path != "/v1/models":
             return self._send_json(404, _error(f"no such address: {self.path}"))
-        listed = [
-            {"id": name, "object": "model", "created": CREATED, "owned_by": "script"} for name in MODELS
-        ]
+        listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "script"} for name in MODELS]
         self._send_json(200, {"object": "list", "data": listed})
 
     def do_POST(self) -> None:
@@ -304,9 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_json(failure.status, body, {"Retry-After": str(failure.retry_after_s)})
 
-    def _log(
-        self, request: Json, status: int, response: Json, input_tokens: int = 0, output_tokens: int = 0
-    ) -> None:
+    def _log(self, request: Json, status: int, response: Json, input_tokens: int = 0, output_tokens: int = 0) -> None:
         """Before the first byte goes out, so that a client that has its answer finds it in the log."""
         self.server.model.exchanges.append(
             Exchange(self.path, dict(self.headers), request, status, response, input_tokens, output_tokens)

@@ -237,9 +237,7 @@ def main() -> int:
 
 def run(receiver: Receiver, command: list[str]) -> int:
     """Runs a program that exports to `receiver`, then draws what came. Returns the program's exit status."""
-    done = subprocess.run(
-        command, env={**os.environ, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": receiver.endpoint}
-    )
+    done = subprocess.run(command, env={**os.environ, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": receiver.endpoint})
     traces = len({span.trace_id for span in receiver.spans})
     plural = "" if traces == 1 else "s"
     print(f"\n{len(receiver.spans)} spans in {traces} trace{plural} came to {receiver.endpoint}\n")

@@ -51,9 +51,7 @@ class SpanContext:
         """Give another such span."""
         return SpanContext(kind, attributes=attributes)
 
-    def add_brief_child(
-        self, kind: object, attributes: dict[str, Any] | None, start_ns: int, end_ns: int
-    ) -> None:
+    def add_brief_child(self, kind: object, attributes: dict[str, Any] | None, start_ns: int, end_ns: int) -> None:
         """Do nothing."""
 
     def set_attribute(self, key: str, value: object) -> None:
@@ -121,9 +119,7 @@ class Messages:
 class InstrumentationManager:
     """A manager whose runs are not recorded. It knows its providers, which are told nothing."""
 
-    def __init__(
-        self, *, capture_console: bool = True, queue_bytes: int | None = None, prices: object = None
-    ) -> None:
+    def __init__(self, *, capture_console: bool = True, queue_bytes: int | None = None, prices: object = None) -> None:
         self.capture_console = capture_console
         self._providers: list[object] = []
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from .kinds import EventKind, SpanKind
 
+__all__ = ["native"]
+
 if TYPE_CHECKING:
     from . import _native as native
 else:

@@ -16,7 +16,7 @@ EXIT_FLUSH_SECONDS = 5.0
 """How long leaving the context waits for providers at the most; they go on in the background."""
 
 
-class telemetry_context:  # noqa: N801 - a published name
+class telemetry_context:
     """Records what happens inside it as one run of ``manager``: ``with telemetry_context(manager, "Name") as telemetry:``.
 
     Entering starts the run and instruments AG2; leaving ends every span that is still open, and hands everything to the
@@ -29,6 +29,7 @@ class telemetry_context:  # noqa: N801 - a published name
 
     Raises:
         TypeError: ``manager`` is no InstrumentationManager.
+
     """
 
     def __init__(
@@ -78,9 +79,7 @@ class telemetry_context:  # noqa: N801 - a published name
         import asyncio
 
         try:
-            flushed = asyncio.get_running_loop().run_in_executor(
-                None, self._manager.flush, EXIT_FLUSH_SECONDS
-            )
+            flushed = asyncio.get_running_loop().run_in_executor(None, self._manager.flush, EXIT_FLUSH_SECONDS)
         except RuntimeError:  # Not asyncio's loop, or one that takes no more work.
             self._manager.flush(EXIT_FLUSH_SECONDS)
         else:

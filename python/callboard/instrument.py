@@ -14,6 +14,7 @@ def instrument_ag2() -> bool:
 
     Returns:
         Whether AG2 is, or will be once loaded, instrumented: False means a failure, which was logged.
+
     """
     try:
         from . import ag2

@@ -22,9 +22,7 @@ class TelemetryProvider(ABC):
     """
 
     @abstractmethod
-    def start_trace(
-        self, name: str, core_span_id: str, attributes: dict[str, Any] | None = None
-    ) -> SpanContext | None:
+    def start_trace(self, name: str, core_span_id: str, attributes: dict[str, Any] | None = None) -> SpanContext | None:
         """A run began. Called by keyword. ``core_span_id`` is the id of its WORKFLOW span: 16 hex digits."""
 
     @abstractmethod

@@ -72,9 +72,7 @@ def test_tool_calls_carry_their_ids_and_arguments():
     with ModelServer([Answer(tool_calls=calls)]) as server:
         choice = ask(server).choices[0]
         assert choice.finish_reason == "tool_calls"
-        assert [
-            (call.id, call.function.name, call.function.arguments) for call in choice.message.tool_calls
-        ] == [
+        assert [(call.id, call.function.name, call.function.arguments) for call in choice.message.tool_calls] == [
             ("call_1_1", "weather", '{"city": "Oslo"}'),
             ("call_1_2", "clock", "{broken"),
         ]

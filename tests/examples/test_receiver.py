@@ -47,9 +47,7 @@ def test_a_trace_is_drawn_as_a_tree():
         with traced.start_as_current_span("My Workflow", attributes={"ag2.span.type": "trace"}):
             chat = {"ag2.span.type": "chat", "ag2.agent.sender": "Jack", "ag2.agent.recipient": "Emma"}
             with traced.start_as_current_span("chat", attributes=chat):
-                with traced.start_as_current_span(
-                    "round", attributes={"ag2.span.type": "round", "ag2.round": 1}
-                ):
+                with traced.start_as_current_span("round", attributes={"ag2.span.type": "round", "ag2.round": 1}):
                     with traced.start_as_current_span("chat gpt-4o-mini") as call:
                         cost = {
                             "ag2.cost": 0.0000179,

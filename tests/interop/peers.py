@@ -152,9 +152,7 @@ class Collector(Peer):
             is_error=span.get("status", {}).get("code") == 2,
             duration_us=(int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"])) // 1000,
             attributes=self._attributes(span),
-            events=tuple(
-                ReadEvent(event["name"], self._attributes(event)) for event in span.get("events", ())
-            ),
+            events=tuple(ReadEvent(event["name"], self._attributes(event)) for event in span.get("events", ())),
         )
 
     def _attributes(self, bearer: dict[str, Any]) -> dict[str, Any]:
@@ -216,9 +214,7 @@ class Jaeger(Peer):
 
     def _span(self, span: dict[str, Any]) -> ReadSpan:
         tags = self._fields(span["tags"])
-        parents = [
-            reference["spanID"] for reference in span["references"] if reference["refType"] == "CHILD_OF"
-        ]
+        parents = [reference["spanID"] for reference in span["references"] if reference["refType"] == "CHILD_OF"]
         return ReadSpan(
             trace_id=span["traceID"],
             span_id=span["spanID"],

@@ -43,9 +43,7 @@ def test_the_sdks_spans_come_back_as_they_were_sent(peer: Peer, service: str, pr
     assert assert_one_tree(list(read.values())).name == "root"
     assert read["root"].attributes.items() >= {"text": "ü", "number": 7, "flag": True}.items()
     assert read["root"].kind == "internal"
-    assert [(event.name, event.attributes) for event in read["first"].events] == [
-        ("cost", {"ag2.cost": 0.25})
-    ]
+    assert [(event.name, event.attributes) for event in read["first"].events] == [("cost", {"ag2.cost": 0.25})]
     assert [read[name].is_error for name in ("root", "first", "second")] == [False, False, True]
     assert 0 <= read["first"].duration_us <= read["root"].duration_us < 60_000_000
 

@@ -76,6 +76,4 @@ def test_the_sample_comes_back_as_one_trace(peer: Peer, service: str, protocol: 
 
 def costs_of(spans: list[ReadSpan]) -> list[float]:
     """In the order of their size, US dollars."""
-    return sorted(
-        event.attributes["ag2.cost"] for span in spans for event in span.events if event.name == "cost"
-    )
+    return sorted(event.attributes["ag2.cost"] for span in spans for event in span.events if event.name == "cost")

@@ -37,9 +37,7 @@ class Recorder(TelemetryProvider):
         self.calls: list[Call] = []
 
     def start_trace(self, name, core_span_id, attributes=None):
-        self.calls.append(
-            Call("start_trace", None, {"name": name, "id": core_span_id, "attributes": attributes})
-        )
+        self.calls.append(Call("start_trace", None, {"name": name, "id": core_span_id, "attributes": attributes}))
 
     def start_span(self, kind, core_span_id, parent_context=None, attributes=None):
         given = {"kind": kind, "id": core_span_id, "parent": parent_context, "attributes": attributes}
@@ -120,9 +118,7 @@ class Diary(Recorder):
 
     def record_event(self, span_context, event_kind, attributes=None):
         super().record_event(span_context, event_kind, attributes)
-        self.write(
-            "record_event", id=span_context.core_span_id, kind=name_of(event_kind), attributes=attributes
-        )
+        self.write("record_event", id=span_context.core_span_id, kind=name_of(event_kind), attributes=attributes)
 
     def write(self, call: str, **given: Any) -> None:
         line = json.dumps({"pid": os.getpid(), "call": call, **given}, default=str)

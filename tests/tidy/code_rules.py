@@ -91,9 +91,7 @@ def dependencies_keep_to_their_walls(files: Files) -> Complaints:
     """Development dependencies are free: tests may talk to real peers."""
     for path, crate, used in _crates(files):
         for dependency in sorted(used):
-            homes = next(
-                (homes for pattern, homes in WALLS.items() if re.fullmatch(pattern, dependency)), None
-            )
+            homes = next((homes for pattern, homes in WALLS.items() if re.fullmatch(pattern, dependency)), None)
             if homes is not None and crate not in homes:
                 where = " or ".join(f"crates/{home}" for home in sorted(homes))
                 yield f"{path}: {dependency} belongs in {where}: reach it through that crate's API"
@@ -259,12 +257,7 @@ def _gives_reason(call: ast.Call | None, keyword: str | None) -> bool:
 
 def skipped_tests_are_told(files: Files) -> Complaints:
     """A reason that nobody is shown is none."""
-    options = (
-        tomllib.loads(files.get("pyproject.toml", ""))
-        .get("tool", {})
-        .get("pytest", {})
-        .get("ini_options", {})
-    )
+    options = tomllib.loads(files.get("pyproject.toml", "")).get("tool", {}).get("pytest", {}).get("ini_options", {})
     if not re.search(r"-r\w*[asA]", str(options.get("addopts", ""))):
         yield 'pyproject.toml: pytest tells of no skips: `addopts = "-ra"` under [tool.pytest.ini_options]'
 

@@ -36,9 +36,7 @@ def decisions_are_numbered(files: Files) -> Complaints:
 # ---- links, commands, numbers, code
 
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\((?P<target>[^)\s]+)[^)]*\)|!\[[^\]\n]*\]\((?P<image>[^)\s]+)[^)]*\)")
-FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```", re.MULTILINE | re.DOTALL
-)
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
 def relative_links_lead_somewhere(files: Files) -> Complaints:
@@ -58,9 +56,7 @@ def relative_links_lead_somewhere(files: Files) -> Complaints:
 def documents_name_commands_that_exist(files: Files) -> Complaints:
     targets = set(re.findall(r"^([a-z][\w-]*):", files.get("Makefile", ""), re.MULTILINE))
     for path, text in of_kind(files, ".md"):
-        for target in sorted(
-            set(re.findall(r"(?:`|^\s*|\$ )make ([a-z][\w-]*)", text, re.MULTILINE)) - targets
-        ):
+        for target in sorted(set(re.findall(r"(?:`|^\s*|\$ )make ([a-z][\w-]*)", text, re.MULTILINE)) - targets):
             yield f"{path}: `make {target}`: the Makefile has no such target"
 
 
@@ -119,9 +115,7 @@ def _public_names(init: str) -> set[str]:
 
 
 def _imported_from_callboard(tree: ast.AST) -> set[str]:
-    froms = (
-        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "callboard"
-    )
+    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "callboard")
     return {alias.name for node in froms for alias in node.names}
 
 

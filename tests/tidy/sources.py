@@ -94,9 +94,7 @@ class RustSource:
             end = match.end()
             if match.group() == "/*":
                 end = _block_comment_end(self.text, match.start())
-            found.append(
-                (str(match.lastgroup if match.group("hashes") is None else "raw"), match.start(), end)
-            )
+            found.append((str(match.lastgroup if match.group("hashes") is None else "raw"), match.start(), end))
             position = end
         return found
 
@@ -213,9 +211,7 @@ class PythonSource:
         """Texts in the code, each with its line; documentation is not among them."""
         documentation = {id(docstring) for docstring in self.docstrings}
         texts = (
-            node
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.Constant) and id(node) not in documentation
+            node for node in ast.walk(self.tree) if isinstance(node, ast.Constant) and id(node) not in documentation
         )
         return [(node.lineno, node.value) for node in texts if isinstance(node.value, str)]
 
@@ -232,9 +228,7 @@ class PythonSource:
 
     @cached_property
     def functions(self) -> list[Function]:
-        defined = (
-            node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        )
+        defined = (node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
         return [Function(node.name, node.lineno, node.end_lineno or node.lineno) for node in defined]
 
     def calls(self) -> Iterator[tuple[str, ast.Call]]:

@@ -313,9 +313,7 @@ NO_BREACHES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("rule", "files", "complaint"), BREACHES, ids=lambda value: getattr(value, "__name__", "")
-)
+@pytest.mark.parametrize(("rule", "files", "complaint"), BREACHES, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_breach_is_complained_of_once(rule, files, complaint):
     [told] = rule(files)
     assert complaint in told
@@ -336,9 +334,7 @@ def test_every_rule_is_in_the_list():
         value
         for module in (code, documents)
         for name, value in vars(module).items()
-        if getattr(value, "__module__", None) == module.__name__
-        and callable(value)
-        and not name.startswith("_")
+        if getattr(value, "__module__", None) == module.__name__ and callable(value) and not name.startswith("_")
     }
     assert defined == set(RULES)
 

@@ -64,9 +64,7 @@ def main():
 
     asyncio.run(work())
 
-    assert not Path(callboard.__file__).is_relative_to(Path(__file__).parents[2] / "python"), (
-        "not the wheel's package"
-    )
+    assert not Path(callboard.__file__).is_relative_to(Path(__file__).parents[2] / "python"), "not the wheel's package"
     assert (cost.total_cost, len(cost.cost_history)) == (0.25, 1)
     diagram = "sequenceDiagram\n    participant Jack\n    participant Emma\n    Jack->>Emma: Hi"
     assert mermaid.generate_sequence_diagram() == diagram

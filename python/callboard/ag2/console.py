@@ -10,7 +10,7 @@ from callboard import EventKind, SpanContext
 from . import keys
 from .llm import ModelCall
 from .patching import Patches
-from .scope import here, innermost
+from .scope import current, here
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -28,8 +28,8 @@ def console_print(stream: Any, /, message: Any, *args: Any, **kwargs: Any) -> No
     if span is None or not captures(span):
         return
     kind = getattr(message, "type", None) or type(message).__name__
-    call = innermost(ModelCall) if kind == "stream" else None
-    if call is not None:
+    call = current.get()
+    if kind == "stream" and isinstance(call, ModelCall):
         call.streamed.append(str(message.content.content))
     else:
         span.record_event(EventKind.CONSOLE_PRINT, {keys.CONSOLE_EVENT: kind, keys.CONSOLE_TEXT: printed_text(message)})

@@ -16,7 +16,7 @@ from .cost import Usage, record_costs, tokens_used
 from .model import Model, Request, answer_of, output_messages
 from .patching import Patches, Steps
 from .reply import Attempt, Reply
-from .scope import Scope, current, here, innermost
+from .scope import Scope, current, here
 
 WRAPPER = "autogen.oai.client:OpenAIWrapper"
 
@@ -40,8 +40,8 @@ class ModelCall(Scope):
 
 def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None) -> None:
     """Keep what an answer used for the COST events of its call."""
-    call = innermost(ModelCall)
-    if call is not None:
+    call = current.get()
+    if isinstance(call, ModelCall):
         call.usages.append(Usage(actual_usage, total_usage))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,6 +31,8 @@ _REQUEST_ATTRIBUTES = {
     "stop": "gen_ai.request.stop_sequences",
     "n": "gen_ai.request.choice.count",
 }
+
+_USER_INFO = re.compile(r"//[^/@]*@")
 
 _SECRET_WORDS = (
     "secret",
@@ -145,7 +148,7 @@ def request_attributes(config: dict[str, Any]) -> dict[str, Any]:
 
 def _base_url(client: Any) -> str | None:
     url = getattr(getattr(client, "_oai_client", client), "base_url", None)
-    return None if url is None else str(url)
+    return None if url is None else _USER_INFO.sub("//", str(url))
 
 
 @lru_cache(maxsize=256)

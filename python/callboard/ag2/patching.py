@@ -19,14 +19,12 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from callboard import SpanContext, current_span
 
 from .faults import logger, report
 from .scope import Scope, current
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Ends(Protocol):
@@ -43,11 +41,10 @@ Steps = Generator["Ends | None", Outcome, None]
 Body = Callable[..., Steps]
 Maker = Callable[[Any], Any]
 
-_ABSENT: Any = object()
-
-
 _Waiting = tuple[Steps, "Ends | None", "Scope | None", "Scope | None"]
 """A body at its yield, the span that it opened, the scope that it set, and the one before."""
+
+_ABSENT: Any = object()
 
 
 def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutine: bool | None = None) -> Any:
@@ -263,7 +260,7 @@ class Patches:
         function = raw.__func__ if static else raw
         if not inspect.isfunction(function):
             return
-        if function in self._originals:  # A class that took over our wrapper under this name gets AG2's function back.
+        if function in self._originals:  # A class that took over our wrapper gets AG2's function back.
             self._patches.append(_Patch(owner, name, self._originals[function], raw))
             return
         wrapper = functools.update_wrapper(make(function), function)

@@ -109,9 +109,7 @@ class Recorder(callboard.TelemetryProvider):
     def convert_attribute_value(self, value: Any) -> Any:
         return value
 
-    def _keep(
-        self, kind: str, core_span_id: str, parent_id: str | None, attributes: dict[str, Any] | None
-    ) -> None:
+    def _keep(self, kind: str, core_span_id: str, parent_id: str | None, attributes: dict[str, Any] | None) -> None:
         parent = None if parent_id is None else self.spans[parent_id]
         span = self.spans[core_span_id] = Span(kind, core_span_id, parent, dict(attributes or {}))
         (self.roots if parent is None else parent.children).append(span)
@@ -156,12 +154,8 @@ SPAN_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "chats": lambda a: f"{a['ag2.chat_function']} of {a['ag2.chat_queue_length']}",
     "chat": lambda a: f"{a['ag2.chat_function']} {a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}",
     "round": lambda a: f"{a['ag2.round']} of {a['ag2.rounds_max']}",
-    "reply": lambda a: (
-        f"{a['ag2.agent.recipient']} {a['ag2.reply_function']}: {text_of(a.get('ag2.reply', '-'))}"
-    ),
-    "reply_function": lambda a: (
-        a["ag2.reply_function"] + (" declined" if a.get("ag2.final") is False else "")
-    ),
+    "reply": lambda a: f"{a['ag2.agent.recipient']} {a['ag2.reply_function']}: {text_of(a.get('ag2.reply', '-'))}",
+    "reply_function": lambda a: a["ag2.reply_function"] + (" declined" if a.get("ag2.final") is False else ""),
     "summary": lambda a: f"{a['ag2.summary.function']}: {a.get('ag2.summary', '-')}",
     "llm_call": lambda a: f"{a['gen_ai.request.model']} of {a['gen_ai.agent.name']}",
     "tool_call": lambda a: f"{a['gen_ai.tool.name']} by {a['gen_ai.agent.name']}",
@@ -174,9 +168,7 @@ EVENT_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
         f"{a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}: {text_of(a['ag2.message'])}"
         + (" (silent)" if a["ag2.silent"] else "")
     ),
-    "llm_create": lambda a: (
-        "failed" if a["ag2.llm.is_error"] else "cached" if a["ag2.llm.is_cached"] else "answered"
-    ),
+    "llm_create": lambda a: "failed" if a["ag2.llm.is_error"] else "cached" if a["ag2.llm.is_cached"] else "answered",
     "tool_execution": lambda a: f"{a['ag2.function.name']}: {a['ag2.function.content']}",
     "console_print": lambda a: str(a["ag2.console.event"]),
 }

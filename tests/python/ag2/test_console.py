@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import callboard
 from autogen.events.base_event import BaseEvent, wrap_event
 from autogen.io.base import IOStream
 from conftest import speaker
-
-import callboard
 
 
 def test_the_text_is_what_stands_on_the_console(recorder, traced, serve, console):

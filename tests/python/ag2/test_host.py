@@ -9,14 +9,13 @@ import re
 import sys
 import traceback
 
+import callboard
 import pytest
 from autogen import Agent, ConversableAgent
 from conftest import speaker, untraced
 from model_server import Answer, ModelServer
 from test_chat import MODES, chat, ends
 from test_tools import asked, double, double_async, team
-
-import callboard
 
 
 def same(text):

@@ -9,15 +9,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import autogen
+import callboard
 import pytest
 from autogen import ConversableAgent, OpenAIWrapper
 from autogen.io.base import IOStream
-from conftest import speaker
-
-import callboard
 from callboard import ag2
 from callboard.ag2 import faults, llm, messages, reply
 from callboard.ag2.patching import Patches
+from conftest import speaker
 
 BEFORE = {name: vars(ConversableAgent).get(name) for name in dir(ConversableAgent)}
 
@@ -36,7 +35,14 @@ def everything():
 
 
 # Python and pydantic put these there when a class is first used.
-CACHES = {"__abstractmethods__", "_abc_impl", "__annotations__", "__pydantic_fields_set__", "__doc__", "__warningregistry__"}
+CACHES = {
+    "__abstractmethods__",
+    "_abc_impl",
+    "__annotations__",
+    "__pydantic_fields_set__",
+    "__doc__",
+    "__warningregistry__",
+}
 
 
 def test_uninstrument_puts_everything_back(serve):
@@ -51,7 +57,9 @@ def test_uninstrument_puts_everything_back(serve):
     callboard.uninstrument_ag2()
     assert everything() == before
     assert warm_up == "Hi."
-    assert all(entry["reply_func"] is function for entry, function in zip(agent._reply_func_list, functions, strict=True))
+    assert all(
+        entry["reply_func"] is function for entry, function in zip(agent._reply_func_list, functions, strict=True)
+    )
     assert [entry["reply_func"] for entry in made_meanwhile._reply_func_list] == functions
     assert {name: vars(ConversableAgent).get(name) for name in BEFORE} == BEFORE
 

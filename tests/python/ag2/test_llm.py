@@ -126,7 +126,10 @@ def test_a_cached_answer_costs_nothing(recorder, traced, serve, tmp_path):
 
 
 def test_an_answer_that_a_filter_rejects_is_paid_for(recorder, traced, serve):
-    first, second = serve(Answer("no", input_tokens=5, output_tokens=1)), serve(Answer("yes", input_tokens=7, output_tokens=2))
+    first, second = (
+        serve(Answer("no", input_tokens=5, output_tokens=1)),
+        serve(Answer("yes", input_tokens=7, output_tokens=2)),
+    )
     entries = [llm_config(server)["config_list"][0] for server in (first, second)]
     entries[1]["model"] = "gpt-4o"
 

@@ -204,7 +204,9 @@ def test_a_hook_that_rewrites_the_history(recorder, traced, serve):
     server = serve("Hi.")
     with traced():
         emma = speaker("emma", server)
-        emma.register_hook("process_all_messages_before_reply", lambda messages: [{"role": "user", "content": "Short."}])
+        emma.register_hook(
+            "process_all_messages_before_reply", lambda messages: [{"role": "user", "content": "Short."}]
+        )
         emma.generate_reply(messages=QUESTION)
     reply = recorder.root.only("reply")
     [function] = [one for one in reply.all("reply_function") if one["ag2.reply_function"] == "generate_oai_reply"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import callboard
 import pytest
 from autogen import ConversableAgent
 from conftest import speaker
-
-import callboard
 
 KINDS = ["chat", "round", "reply", "reply_function", "llm_call", "summary"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import callboard
 import pytest
 from conftest import speaker
 from model_server import Answer, ToolCall
 from test_chat import MODES, chat, tree
-
-import callboard
 
 
 def team(server, tool):

@@ -1,0 +1,289 @@
+"""The native half of the package: Rust, through PyO3. Private; import from `callboard`."""
+
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from .kinds import EventKind, SpanKind
+
+Attributes = dict[str, Any]
+"""Attribute values are text, numbers, bools, bytes, None, lists and dicts of these. Anything else becomes JSON, else text."""
+
+__version__: str
+
+class Messages:
+    """A history of messages as one attribute value; made by `SpanContext.messages`."""
+
+    def __len__(self) -> int: ...
+
+class Activation(AbstractContextManager[SpanContext]):
+    """See `SpanContext.activate`."""
+
+    def __enter__(self) -> SpanContext: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+class SpanContext:
+    """A span: its handle, as `start_span` gives it, or what a provider is told of it.
+
+    Recording never raises, and does nothing once the span has ended.
+    """
+
+    def __new__(
+        cls,
+        kind: SpanKind | str,
+        trace_id: str | None = None,
+        timestamp: datetime | None = None,
+        parent_span_id: str | None = None,
+        attributes: Attributes | None = None,
+        core_span_id: str | None = None,
+    ) -> Self: ...
+    @property
+    def kind(self) -> SpanKind | str:
+        """What the span covers; text for a kind of the program's own."""
+    @property
+    def trace_id(self) -> str:
+        """The trace's id: 32 lower-case hex digits."""
+    @property
+    def core_span_id(self) -> str | None:
+        """The span's id, the same in every provider: 16 lower-case hex digits."""
+    @property
+    def parent_span_id(self) -> str | None:
+        """The parent's id; None for the root of a run."""
+    @property
+    def timestamp(self) -> datetime | None:
+        """When the span began, in UTC."""
+    @property
+    def attributes(self) -> Attributes:
+        """Everything set on the span so far, as a new dict."""
+    @property
+    def run_name(self) -> str:
+        """The name of the run that the span is in; empty where there is none."""
+    @property
+    def manager(self) -> InstrumentationManager | None:
+        """The manager that recorded the span; None where it belongs to no run here."""
+    @property
+    def ended(self) -> bool:
+        """Whether the span has ended, or never was one of a run here."""
+    def start_child(
+        self, kind: SpanKind | str, attributes: Attributes | None = None, *, current: bool = True
+    ) -> SpanContext:
+        """Start a span within this one. With `current` it is the current span of this context until it ends."""
+    def add_brief_child(self, kind: SpanKind | str, attributes: Attributes | None, start_ns: int, end_ns: int) -> None:
+        """Record a span within this one that is over already. Times are readings of `clock_ns()`."""
+    def set_attribute(self, key: str, value: object) -> None:
+        """Set an attribute; a later value replaces an earlier one."""
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Set every entry of a dict."""
+    def has_attribute(self, key: str) -> bool:
+        """Whether a value was set under this key."""
+    def record_event(self, kind: EventKind | str, attributes: Attributes | None = None) -> None:
+        """Record that something happened in this span, now."""
+    def record_exception(self, error: BaseException) -> None:
+        """Record an exception, and that the span failed."""
+    def set_error(self, message: object) -> None:
+        """Say that the span failed, and why, where there is no exception to tell of it."""
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, in whatever thread; an exception given is recorded first."""
+    def messages(self, owner: Hashable, messages: Sequence[Any]) -> Messages:
+        """A history of message dicts as one value; successive lists of one owner share what they have in common."""
+    def activate(self) -> Activation:
+        """A context manager that makes this span current where it is entered, and restores what was before."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+class InstrumentationManager:
+    """Makes runs and hands what happens in them to its providers.
+
+    Args:
+        capture_console: whether console output is recorded as events.
+        queue_bytes: the most bytes of memory that all records may hold which some provider has yet to take. Beyond
+            three quarters of it message bodies are dropped, at it whole records; both are counted. Default: 64 MiB.
+        prices: a file with prices of your own, in JSON; it overrides the built-in table. Default: the file that the
+            environment variable CALLBOARD_PRICES names, if any.
+
+    Raises:
+        ValueError: the price file cannot be used; the message names the fix.
+
+    """
+
+    def __new__(
+        cls,
+        *,
+        capture_console: bool = True,
+        queue_bytes: int | None = None,
+        prices: str | PathLike[str] | None = None,
+    ) -> Self: ...
+    @property
+    def capture_console(self) -> bool:
+        """Whether console output is recorded as events."""
+    def register_provider(self, provider: object) -> None:
+        """Hand everything recorded from now on to the provider too. Registered again, it still gets everything once.
+
+        Raises:
+            TypeError: the object is no provider; the message names the methods that it lacks.
+
+        """
+    def deregister_provider(self, provider: object) -> bool:
+        """Hand nothing more to the provider; what was recorded before it still gets. False: it was not registered."""
+    def start_trace(self, name: str | None = None, attributes: Attributes | None = None) -> SpanContext:
+        """Start a run: a new trace with a WORKFLOW span as its root, which becomes the current span."""
+    def start_span(
+        self,
+        kind: SpanKind | str,
+        parent_context: SpanContext | None = None,
+        attributes: Attributes | None = None,
+    ) -> SpanContext:
+        """Start a span, which becomes the current one, within `parent_context` or else the current span."""
+    def set_attribute(self, span_context: SpanContext, key: str, value: object) -> None:
+        """Set an attribute on a span; a later value replaces an earlier one."""
+    def end_span(self) -> None:
+        """End the current span; what was current before it is again."""
+    def record_event(self, event_kind: EventKind | str, attributes: Attributes | None = None) -> None:
+        """Record that something happened in the current span, now. Without a current span it does nothing."""
+    def get_current_span(self) -> SpanContext | None:
+        """The span that is current in this context; None where this manager has none."""
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until every provider has passed on what was recorded so far, `timeout` seconds at the most.
+
+        False: it took longer, and goes on in the background.
+        """
+    def shutdown(self, timeout: float = 10.0) -> bool:
+        """Deliver what is left and shut the providers down; nothing is recorded afterwards.
+
+        False: `timeout` seconds were not enough, and it goes on in the background.
+        """
+    def statistics(self) -> dict[str, Any]:
+        """What was recorded, delivered and dropped so far: `recorded`, `dropped`, `bodies_dropped`, `providers`."""
+
+class OpenTelemetryProvider:
+    """Sends spans to any OpenTelemetry collector, Jaeger included, over OTLP.
+
+    What is left out comes from the standard `OTEL_*` environment variables; an argument beats the environment.
+
+    Args:
+        collector_endpoint: where the collector listens. With "http" the full address, used as given:
+            "http://localhost:4318/v1/traces". With "grpc" with or without a scheme: "localhost:4317".
+        service_name: the resource's `service.name`.
+        protocol: "http" (protobuf over HTTP; the default), "http/json" or "grpc".
+        headers: sent with each request, such as an authorisation.
+        timeout: the most seconds that one request may take. Default: 10.
+        compression: "none" (the default) or "gzip".
+        history: how histories of messages are sent: "full" (within `history_max_bytes`; the default), "new" (only
+            messages not sent before) or "none".
+        history_max_bytes: the most bytes of a history in one attribute; the oldest messages are left out beyond.
+        certificate: a PEM file of the authorities that may vouch for the collector.
+        client_certificate: a PEM file with the client's own certificate chain.
+        client_key: a PEM file with the key to it.
+        insecure: whether a gRPC endpoint without a scheme is spoken to in plain text.
+        resource_attributes: more attributes of the resource.
+        schedule_delay: how many seconds a span waits for others to go with it. Default: 5.
+        max_export_batch_bytes: the most bytes in one request, before compression.
+        max_queue_bytes: the most bytes of spans that wait to be sent; the oldest are dropped beyond, and counted.
+
+    Raises:
+        ValueError: an argument, or a variable in its place, cannot be used; the message names the fix.
+
+    """
+
+    def __new__(
+        cls,
+        collector_endpoint: str | None = None,
+        service_name: str | None = None,
+        protocol: str | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float | None = None,
+        compression: str | None = None,
+        history: str | None = None,
+        history_max_bytes: int | None = None,
+        certificate: str | PathLike[str] | None = None,
+        client_certificate: str | PathLike[str] | None = None,
+        client_key: str | PathLike[str] | None = None,
+        insecure: bool | None = None,
+        resource_attributes: dict[str, Any] | None = None,
+        schedule_delay: float | None = None,
+        max_export_batch_bytes: int | None = None,
+        max_queue_bytes: int | None = None,
+    ) -> Self: ...
+    def statistics(self) -> dict[str, Any]:
+        """What became of the spans: `sent`, `refused`, `dropped`, `retries`, and what went wrong last, `last_error`."""
+
+class CostTrackerProvider:
+    """Adds up what model calls, and anything else with a cost, cost.
+
+    Args:
+        history_entries: the most entries of `cost_history`; the oldest go first. Sums never lose anything.
+
+    """
+
+    def __new__(cls, *, history_entries: int | None = None) -> Self: ...
+    @property
+    def total_cost(self) -> float:
+        """What everything cost so far, in US dollars."""
+    @property
+    def cost_history(self) -> list[Attributes]:
+        """A dict for each COST event that counts, in the order of recording, with the event's attributes."""
+    def cost_by_agent(self) -> dict[str, float]:
+        """US dollars by the name of the agent that called, the dearest first. They add up to the total."""
+    def cost_by_model(self) -> dict[str, float]:
+        """US dollars by model, the dearest first. They add up to the total."""
+    def cost_by_chat(self) -> dict[str, float]:
+        """US dollars by the nearest chat around the call, the dearest first. They add up to the total."""
+    @property
+    def unpriced(self) -> list[dict[str, Any]]:
+        """The calls that nobody has a price for, a dict a model: `model`, `calls`, `input_tokens`, `output_tokens`."""
+    @property
+    def saved(self) -> float:
+        """What answers from a response cache would have cost, in US dollars."""
+    def report(self) -> str:
+        """The costs as a table of plain text."""
+    def _repr_html_(self) -> str: ...
+
+class MermaidDiagramProvider:
+    """Draws who said what to whom, as a Mermaid sequence diagram.
+
+    Args:
+        fold: whether rounds that repeat are drawn once, in a `loop`.
+        max_messages: the most messages that are drawn, the first and the last ones; a note tells how many are left out.
+        kept_messages: the most messages that are kept at all; the oldest go first. Default: 100,000.
+
+    """
+
+    def __new__(
+        cls, *, fold: bool = False, max_messages: int | None = None, kept_messages: int | None = None
+    ) -> Self: ...
+    def generate_sequence_diagram(self, *, fold: bool | None = None, max_messages: int | None = None) -> str:
+        """The diagram's text. Arguments that are given replace the provider's own for this drawing."""
+    @property
+    def interactions(self) -> list[tuple[datetime, str, str, str]]:
+        """Every message that is drawn, in order of time: when, the sender, the recipient, what the diagram shows."""
+    @property
+    def participants(self) -> dict[str, str]:
+        """The agents that take part, in the diagram's order; each name stands under itself."""
+    def _repr_html_(self) -> str: ...
+
+def current_span() -> SpanContext | None:
+    """The span current in this context; None where no run is."""
+
+def current_var() -> ContextVar[SpanContext | None]:
+    """The context variable that holds the current span."""
+
+def clock_ns() -> int:
+    """A reading of the clock that spans are timed with, in nanoseconds."""
+
+def set_kind_classes(span_kind: type[SpanKind], event_kind: type[EventKind]) -> None: ...
+def shutdown_all(timeout: float) -> None: ...
+def flush_all(timeout: float) -> None: ...
+def before_fork() -> None: ...
+def after_fork_in_parent() -> None: ...
+def after_fork_in_child() -> None: ...
