@@ -13,7 +13,7 @@ from typing_extensions import Self
 from .kinds import EventKind, SpanKind
 
 Attributes = dict[str, Any]
-"""Attribute values are text, numbers, bools, bytes, None, lists and dicts of these. Anything else becomes JSON, else text."""
+"""Values are text, numbers, bools, bytes, None, lists and dicts of these; anything else becomes JSON, else text."""
 
 __version__: str
 

@@ -17,7 +17,7 @@ EXIT_FLUSH_SECONDS = 5.0
 
 
 class telemetry_context:
-    """Records what happens inside it as one run of ``manager``: ``with telemetry_context(manager, "Name") as telemetry:``.
+    """Records what happens inside it as one run: ``with telemetry_context(manager, "Name") as telemetry:``.
 
     Entering starts the run and instruments AG2; leaving ends every span that is still open, and hands everything to the
     providers. ``async with`` does the same. An exception of the program passes unchanged, and is recorded.

@@ -1,0 +1,109 @@
+"""Spans that the program or its libraries make with the OpenTelemetry API: children of callboard's current span."""
+
+from __future__ import annotations
+
+from harness import run_program
+
+PROGRAM = """
+import asyncio, contextvars
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from callboard import *
+
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+tracer = trace.get_tracer("a library")
+manager = InstrumentationManager()
+
+def child(name):
+    with tracer.start_as_current_span(name):
+        pass
+
+def ids(span):
+    return [span.trace_id, span.core_span_id]
+"""
+
+
+def children(source: str) -> dict[str, list[str] | None]:
+    """Runs the program; for each span of the OpenTelemetry API the ids of its trace and its parent, if it has one."""
+    told = run_program(PROGRAM + source + REPORT, prelude="import json, os\n").lines()
+    return told[0], told[1]
+
+
+REPORT = """
+found = {}
+for span in exporter.get_finished_spans():
+    parent = span.parent
+    found[span.name] = parent and [format(parent.trace_id, "032x"), format(parent.span_id, "016x")]
+print(json.dumps(found), flush=True)
+print(json.dumps(expected), flush=True)
+assert trace.get_tracer_provider() is provider
+"""
+
+
+def test_they_are_children_of_the_current_span_and_only_while_there_is_one():
+    found, expected = children("""
+child("before")
+with telemetry_context(manager):
+    root = manager.get_current_span()
+    child("in the run")
+    chat = manager.start_span(SpanKind.CHAT)
+    child("in the chat")
+    manager.end_span()
+    child("in the run again")
+child("after")
+expected = {"before": None, "in the run": ids(root), "in the chat": ids(chat), "in the run again": ids(root), "after": None}
+""")
+    assert found == expected
+
+
+def test_a_span_of_their_own_stays_the_parent_of_what_is_within_it():
+    found, expected = children("""
+with telemetry_context(manager):
+    root = manager.get_current_span()
+    with tracer.start_as_current_span("outer") as outer:
+        child("inner")
+        inner_parent = outer.get_span_context().span_id
+expected = {"inner": [root.trace_id, format(inner_parent, "016x")], "outer": ids(root)}
+""")
+    assert found == expected
+
+
+def test_tasks_and_carried_contexts_have_it_too():
+    found, expected = children("""
+async def task(name):
+    with manager.start_span(SpanKind.REPLY) as span:
+        await asyncio.sleep(0)
+        child(name)
+        return span
+
+async def main():
+    async with telemetry_context(manager):
+        return await asyncio.gather(task("one"), task("two"))
+
+one, two = asyncio.run(main())
+expected = {"one": ids(one), "two": ids(two)}
+""")
+    assert found == expected
+
+
+def test_callboard_neither_loads_it_nor_sets_a_provider():
+    told = run_program("""
+    with telemetry_context(InstrumentationManager()):
+        current_span().start_child("chat").end()
+    tell([name for name in sys.modules if name.startswith("opentelemetry")])
+    """)
+    assert told.lines() == [[]]
+
+
+def test_importing_callboard_imports_little():
+    told = run_program(
+        "import sys; import callboard, json; "
+        "heavy = {'asyncio', 'autogen', 'dataclasses', 'inspect', 'opentelemetry', 'pydantic', 'multiprocessing'}; "
+        "print(json.dumps(sorted(heavy & set(sys.modules))))",
+        prelude="",
+    )
+    assert told.lines() == [[]]
