@@ -6,6 +6,8 @@ import atexit
 import logging  # noqa: F401 - its exit handler, set now, runs after ours, which may have something to say
 import os
 import sys
+from contextlib import suppress
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from .kinds import EventKind, SpanKind
@@ -25,13 +27,38 @@ else:
 EXIT_SECONDS = 10.0
 """How long the interpreter's exit waits for providers at the most."""
 
+process_lock = RLock()
+"""Held while callboard changes what all threads share: its own modules, as they are imported, and AG2's.
+
+A fork waits for it, for a while: what is held or half imported at that moment stays so in the child for good.
+"""
+
+FORK_WAIT_SECONDS = 5.0
+"""How long a fork waits for it at the most: its holder may itself be waiting for the thread that forks."""
+
 
 def _at_exit() -> None:
     native.shutdown_all(EXIT_SECONDS)
 
 
+def _before_fork() -> None:
+    process_lock.acquire(timeout=FORK_WAIT_SECONDS)
+    native.before_fork()
+
+
+def _after_fork() -> None:
+    with suppress(RuntimeError):  # It is not held where it did not come free in time.
+        process_lock.release()
+
+
+def _after_fork_in_parent() -> None:
+    native.after_fork_in_parent()
+    _after_fork()
+
+
 def _after_fork_in_child() -> None:
     native.after_fork_in_child()
+    _after_fork()
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         # A worker clears its finalizers at its start, and only then runs what is registered like this.
@@ -53,8 +80,8 @@ native.set_kind_classes(SpanKind, EventKind)
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=native.before_fork,
-        after_in_parent=native.after_fork_in_parent,
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
 if "multiprocessing.util" in sys.modules:

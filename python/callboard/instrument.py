@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from ._load import process_lock
+
 _log = logging.getLogger("callboard")
 
 
@@ -17,9 +19,10 @@ def instrument_ag2() -> bool:
 
     """
     try:
-        from . import ag2
+        with process_lock:
+            from . import ag2
 
-        ag2.instrument()
+            ag2.instrument()
     except Exception:
         _log.warning("AG2 could not be instrumented; the program goes on without its spans", exc_info=True)
         return False
@@ -29,9 +32,10 @@ def instrument_ag2() -> bool:
 def uninstrument_ag2() -> None:
     """Takes back what `instrument_ag2` did: every object is as it was, once no run needs the instrumentation either."""
     try:
-        from . import ag2
+        with process_lock:
+            from . import ag2
 
-        ag2.uninstrument()
+            ag2.uninstrument()
     except Exception:
         _log.warning("AG2's instrumentation could not be taken back whole", exc_info=True)
 
@@ -39,9 +43,10 @@ def uninstrument_ag2() -> None:
 def acquire() -> None:
     """A run begins that needs the instrumentation."""
     try:
-        from . import ag2
+        with process_lock:
+            from . import ag2
 
-        ag2.acquire()
+            ag2.acquire()
     except Exception:
         _log.warning("AG2 could not be instrumented; the program goes on without its spans", exc_info=True)
 
@@ -49,8 +54,9 @@ def acquire() -> None:
 def release() -> None:
     """A run ended; the last one to end takes the instrumentation back."""
     try:
-        from . import ag2
+        with process_lock:
+            from . import ag2
 
-        ag2.release()
+            ag2.release()
     except Exception:
         _log.warning("AG2's instrumentation could not be taken back whole", exc_info=True)

@@ -16,7 +16,8 @@ hand-offs and reasoning each get a module of their own beside these.
 from __future__ import annotations
 
 import sys
-import threading
+
+from callboard._load import process_lock
 
 from . import agents, chat, chats, console, human, llm, messages, reply, threads, tools
 from .faults import guard
@@ -32,11 +33,17 @@ class _Installation:
     """Whether AG2 is instrumented, and for whom: by hand (once, however often), for contexts in progress."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = process_lock
         self.by_hand = False
         self.contexts = 0
         self.patches: Patches | None = None
-        self.watch = ImportWatch("autogen", self.update)
+        self.is_imported = False
+        self.watch = ImportWatch("autogen", self.imported)
+
+    def imported(self) -> None:
+        """AG2 has just been imported."""
+        self.is_imported = True
+        self.update()
 
     def update(self) -> None:
         """Bring AG2 into the state that is wanted."""
@@ -48,7 +55,7 @@ class _Installation:
                 self._remove()
 
     def _install(self) -> None:
-        if "autogen" not in sys.modules:
+        if not (self.is_imported or _is_whole("autogen")):
             self.watch.start()
             return
         self.watch.stop()
@@ -62,6 +69,16 @@ class _Installation:
         if self.patches is not None:
             self.patches.restore()
             self.patches = None
+
+
+def _is_whole(name: str) -> bool:
+    """Whether a module has been imported to its end.
+
+    One that some thread is in the midst of importing is not to be touched: our imports of its parts would cross that
+    thread's, and one of the two would find a part half done.
+    """
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return spec is not None and not getattr(spec, "_initializing", False)
 
 
 _installation = _Installation()
