@@ -37,27 +37,29 @@ class _Installation:
         self.by_hand = False
         self.contexts = 0
         self.patches: Patches | None = None
-        self.is_imported = False
         self.watch = ImportWatch("autogen", self.imported)
 
-    def imported(self) -> None:
-        """AG2 has just been imported."""
-        self.is_imported = True
-        self.update()
+    @property
+    def is_wanted(self) -> bool:
+        return self.by_hand or self.contexts > 0
 
     def update(self) -> None:
-        """Bring AG2 into the state that is wanted."""
+        """Bring AG2 into the state that is wanted; where it is yet to be imported, as soon as it is."""
         with self.lock:
-            wanted = self.by_hand or self.contexts > 0
-            if wanted and self.patches is None:
-                self._install()
-            elif not wanted:
+            if not self.is_wanted:
                 self._remove()
+            elif self.patches is None and _is_whole("autogen"):
+                self._install()
+            elif self.patches is None:
+                self.watch.start()
+
+    def imported(self) -> None:
+        """Take it up that AG2 has just been imported."""
+        with self.lock:
+            if self.is_wanted and self.patches is None:
+                self._install()
 
     def _install(self) -> None:
-        if not (self.is_imported or _is_whole("autogen")):
-            self.watch.start()
-            return
         self.watch.stop()
         self.patches = Patches()
         for area in _AREAS:
