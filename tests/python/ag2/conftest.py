@@ -1,4 +1,4 @@
-"""What the tests of the AG2 hooks share: a provider that draws what it is told as a tree, and agents of a scripted model.
+"""What the tests of the AG2 hooks share: a provider that draws what it is told, and agents of a scripted model.
 
 The tests run against each supported version of AG2. They treat versions apart only where AG2 itself does.
 """
@@ -6,11 +6,9 @@ The tests run against each supported version of AG2. They treat versions apart o
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import autogen
@@ -18,8 +16,6 @@ import callboard
 import pytest
 from autogen import ConversableAgent
 from callboard import EventKind, SpanContext, SpanKind
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "examples"))
 from model_server import ModelServer, Rule, Step
 
 AG2_VERSION = tuple(int(part) for part in autogen.__version__.split(".")[:2])
@@ -123,7 +119,7 @@ class Recorder(callboard.TelemetryProvider):
         return root
 
     def tree(self, *hidden: str, declined: bool = False) -> str:
-        """The run as text, a line a span or event. Without the kinds in `hidden`, and the reply functions that declined."""
+        """The run as text, a line a span or event, without `hidden` kinds and reply functions that declined."""
         return "\n".join(draw(self.root, set(hidden), declined))
 
 
@@ -211,8 +207,8 @@ def serve() -> Iterator[Callable[..., ModelServer]]:
 def console(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
     """What AG2 prints in this test.
 
-    Newer versions print by a logger that keeps the `sys.stdout` of its first use, and a handler of pytest's counts as
-    that first use where the logger does not propagate. So each such test begins with the logger as it is in the beginning.
+    Newer versions print by a logger that keeps the `sys.stdout` of its first use, and takes a handler of
+    pytest's, which only loggers get that do not propagate, for that. So each test begins with the logger anew.
     """
     logger = logging.getLogger("ag2.event.processor")
     logger.handlers.clear()

@@ -1,4 +1,4 @@
-"""Several chats: `initiate_chats`, one after another; `a_initiate_chats`, as tasks that wait for one another."""
+"""Several chats: one after another (`initiate_chats`), as tasks that wait for one another (`a_initiate_chats`)."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ async def tools(mode, context):
 
 
 async def reflection(mode, context):
-    with ModelServer(["an answer", Answer("a summary", input_tokens=9, output_tokens=3)]) as server, context():
+    script = ["an answer", Answer("a summary", input_tokens=9, output_tokens=3)]
+    with ModelServer(script) as server, context():
         jack, emma = speaker("jack", None), speaker("emma", server)
         return await chat(jack, emma, mode, message="zero", max_turns=1, summary_method="reflection_with_llm")
 
@@ -47,7 +48,8 @@ async def test_results_costs_and_output(program, mode, traced, console):
     outcomes = []
     for context in (untraced, traced):
         result = await program(mode, context)
-        outcomes.append((result.chat_history, result.summary, result.cost, result.human_input, console.readouterr()))
+        said = (result.chat_history, result.summary, result.cost, result.human_input)
+        outcomes.append((*said, console.readouterr()))
     without, with_callboard = outcomes
     assert with_callboard[:4] == without[:4]
     assert same(with_callboard[4].out) == same(without[4].out) != ""
@@ -116,7 +118,7 @@ def test_a_long_chat_recurses_no_deeper(traced):
 
 
 def test_signatures_and_names(traced):
-    names = ["initiate_chat", "a_initiate_chat", "generate_reply", "a_generate_reply", "execute_function", "__init__"]
+    names = ["initiate_chat", "a_initiate_chat", "generate_reply", "a_generate_reply", "__init__"]
     before = {name: getattr(ConversableAgent, name) for name in names}
     with traced():
         for name, function in before.items():

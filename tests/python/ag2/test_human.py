@@ -44,7 +44,7 @@ def test_a_question_that_nobody_expected(recorder, traced):
             return "go on"
 
     with traced():
-        quiet = Quiet("quiet", llm_config=False, human_input_mode="TERMINATE", is_termination_msg=lambda message: True)
+        quiet = Quiet("quiet", llm_config=False, is_termination_msg=lambda message: True)
         reply = quiet.generate_reply(messages=[{"role": "user", "content": "Done?"}])
     assert reply["content"] == "go on"
     function = recorder.root.only("reply").all("reply_function")[0]

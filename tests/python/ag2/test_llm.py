@@ -182,7 +182,8 @@ def test_a_failed_call_in_a_chat(recorder, traced, serve):
 
 def test_tools_and_their_calls(recorder, traced, serve):
     server = serve(Answer(tool_calls=[ToolCall("weather", {"city": "Oslo"})]))
-    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    parameters = {"type": "object", "properties": {}}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": parameters}}
     with traced():
         ask(OpenAIWrapper(**llm_config(server)), tools=[tool])
     call = call_of(recorder)
@@ -190,9 +191,7 @@ def test_tools_and_their_calls(recorder, traced, serve):
     assert call["gen_ai.output.messages"] == [
         {
             "role": "assistant",
-            "parts": [
-                {"type": "tool_call", "id": "call_1_1", "name": "weather", "arguments": json.dumps({"city": "Oslo"})}
-            ],
+            "parts": [{"type": "tool_call", "id": "call_1_1", "name": "weather", "arguments": '{"city": "Oslo"}'}],
             "finish_reason": "tool_calls",
         }
     ]
@@ -208,7 +207,7 @@ def test_a_streamed_answer_is_printed_as_one(recorder, traced, serve, monkeypatc
         reply = emma.generate_reply(messages=[{"role": "user", "content": "Count."}])
     call = call_of(recorder)
     assert reply == "one two three"
-    assert call.event("console_print") == {"ag2.console.event": "stream", "callboard.console.text": "one two three"}
+    assert call.event("console_print")["callboard.console.text"] == "one two three"
     assert call["gen_ai.output.messages"][0]["parts"][0]["content"] == "one two three"
 
 

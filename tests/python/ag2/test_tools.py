@@ -94,7 +94,8 @@ async def test_a_tool_that_fails(mode, recorder, traced, serve):
         caller, executor = team(serve(asked(), "Oh."), double_badly)
         result = await chat(executor, caller, mode, message="Twice 21?", max_turns=2)
     assert result.chat_history[2]["content"] == "Error: no double of 21"
-    assert recorder.root.only("tool_call").event("tool_execution")["ag2.function.content"] == "Error: no double of 21"
+    executed = recorder.root.only("tool_call").event("tool_execution")
+    assert executed["ag2.function.content"] == "Error: no double of 21"
 
 
 def test_arguments_that_are_no_json(recorder, traced, serve):
