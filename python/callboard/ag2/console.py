@@ -37,7 +37,8 @@ def console_print(stream: Any, /, message: Any, *args: Any, **kwargs: Any) -> No
 
 def captures(span: SpanContext) -> bool:
     """Whether the run of this span records what is printed."""
-    return bool(getattr(span.manager, "capture_console", True))
+    manager = span.manager
+    return manager is not None and manager.capture_console
 
 
 def printed_text(message: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import callboard
 from autogen.events.base_event import BaseEvent, wrap_event
 from autogen.io.base import IOStream
-from conftest import speaker
+from conftest import Recorder, speaker
 
 
 def test_the_text_is_what_stands_on_the_console(recorder, traced, serve, console):
@@ -60,8 +60,11 @@ def test_output_in_the_middle_of_a_reply_function(recorder, traced, serve):
     assert kinds == [event["ag2.console.event"] for event in recorder.root.found("console_print")]
 
 
-def test_a_run_that_does_not_capture_the_console(monkeypatch, recorder, traced):
-    monkeypatch.setattr(callboard.ag2.console, "captures", lambda span: False)
-    with traced():
+def test_a_manager_that_does_not_capture_the_console():
+    manager = callboard.InstrumentationManager(capture_console=False)
+    recorder = Recorder(manager)
+    manager.register_provider(recorder)
+    with callboard.telemetry_context(manager):
         speaker("jack", None).send("Hello.", speaker("emma", None))
     assert recorder.root.found("console_print") == []
+    assert len(recorder.root.found("agent_send_msg")) == 1

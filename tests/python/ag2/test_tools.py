@@ -8,6 +8,7 @@ import callboard
 import pytest
 from conftest import speaker
 from model_server import Answer, ToolCall
+from receiver import Receiver
 from test_chat import MODES, chat, tree
 
 
@@ -96,6 +97,19 @@ async def test_a_tool_that_fails(mode, recorder, traced, serve):
     assert result.chat_history[2]["content"] == "Error: no double of 21"
     executed = recorder.root.only("tool_call").event("tool_execution")
     assert executed["ag2.function.content"] == "Error: no double of 21"
+
+
+def test_a_failed_tool_is_an_error_and_nothing_around_it_is(serve):
+    """The status of a span is not among what a provider's six methods are told; collectors see it."""
+    manager = callboard.InstrumentationManager()
+    with Receiver() as receiver:
+        exporter = callboard.OpenTelemetryProvider(collector_endpoint=receiver.endpoint, service_name="test")
+        manager.register_provider(exporter)
+        with callboard.telemetry_context(manager, "Test"):
+            caller, executor = team(serve(asked(), "Oh."), double_badly)
+            executor.initiate_chat(caller, message="Twice 21?", max_turns=2)
+        assert manager.flush(10)
+    assert [span.name for span in receiver.spans if span.is_error] == ["execute_tool double"]
 
 
 def test_arguments_that_are_no_json(recorder, traced, serve):
