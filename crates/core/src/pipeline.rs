@@ -207,7 +207,8 @@ impl Pipeline {
         let mut bytes = size(&changed, &attributes);
         let records = 1 + u64::from(!changed.is_empty());
         let mut queue = lock(&self.queue);
-        let held = queue.buffers.bytes + self.held_bytes.load(Ordering::Relaxed);
+        let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
+        let held = queue.buffers.bytes + held_by_lanes;
         if held + bytes > self.config.queue_bytes / 4 * 3 {
             let bodies = drop_bodies(changed.to_mut()) + drop_bodies(attributes.to_mut());
             self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
@@ -223,7 +224,9 @@ impl Pipeline {
         queue.buffers.push(span, happening, attributes);
         queue.buffers.bytes += bytes;
         queue.recorded += records;
-        let wants_waking = queue.buffers.bytes > self.config.queue_bytes / 2 && !queue.kicked;
+        // What a stuck provider holds is room that the queue does not have.
+        let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
+        let wants_waking = queue.buffers.bytes > room / 2 && !queue.kicked;
         queue.kicked |= wants_waking;
         drop(queue);
         if wants_waking {

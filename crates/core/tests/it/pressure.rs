@@ -151,6 +151,25 @@ fn records_beyond_a_providers_own_bound_are_counted() {
 }
 
 #[test]
+fn beside_a_stuck_provider_the_queue_is_looked_at_before_it_is_full() {
+    let config = PipelineConfig {
+        queue_bytes: 1 << 20,
+        provider_queue_bytes: 768 << 10,
+        ..PipelineConfig::default()
+    };
+    let mut scene = Scene::new(config);
+    while scene.manager.statistics().providers[0].dropped == 0 {
+        scene.record(10);
+        scene.deliver();
+    }
+    let seen = scene.memory.records().len();
+    while scene.manager.statistics().dropped == 0 && scene.memory.records().len() == seen {
+        scene.record(1);
+    }
+    eventually(|| scene.memory.records().len() > seen);
+}
+
+#[test]
 fn a_span_whose_start_was_dropped_says_so() {
     let config = PipelineConfig { queue_bytes: 64 << 10, ..PipelineConfig::default() };
     let mut scene = Scene::new(config);
