@@ -37,10 +37,10 @@ class Odd(Exception):
     [
         (ValueError("why"), "ValueError: why"),
         (KeyboardInterrupt(), "KeyboardInterrupt: "),
-        (asyncio.CancelledError("gone"), "CancelledError: gone"),
+        (asyncio.CancelledError("gone"), "asyncio.exceptions.CancelledError: gone"),
         (SystemExit("no model"), "SystemExit: no model"),
         (SystemExit(2), "SystemExit: 2"),
-        (Odd(), "Odd: <Odd: str() raised RuntimeError>"),
+        (Odd(), "test_exceptions.Odd: <Odd: str() raised RuntimeError>"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), None),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_task_that_is_cancelled_is_cancelled() -> None:
             await task
         assert manager.flush()
         assert recorder.ended() == ["workflow"]
-        assert failed(recorder) == {"workflow": ["CancelledError: "]}
+        assert failed(recorder) == {"workflow": ["asyncio.exceptions.CancelledError: "]}
 
     asyncio.run(main())
 
@@ -193,6 +193,10 @@ def test_a_stack_that_has_run_out() -> None:
     assert current_span() is None
     assert set(failed(recorder)) == {"level", "workflow"}
     assert recorder.ended()[-1] == "workflow"
+    stacks = [event["exception.stacktrace"] for event in recorder.events("exception")]
+    assert "left out" not in stacks[0]
+    assert "outer frames are left out]" in stacks[-1]
+    assert max(map(len, stacks)) < 50_000
 
 
 def test_another_kind_of_event_loop() -> None:

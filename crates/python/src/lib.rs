@@ -6,11 +6,12 @@
 //! - [`current`]: which span is current, in a `contextvars.ContextVar`.
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
-//! - [`guard`]: what Python code that is not ours may raise, or be caught in.
+//! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
 //! - [`lifecycle`]: exit, forks and logging; [`otel`]: the OpenTelemetry API's own context.
 
 mod adapter;
 mod current;
+mod exception;
 mod guard;
 mod history;
 mod kinds;

@@ -3,20 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
-use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, Text, TraceId, value};
-use pyo3::exceptions::{PyBaseException, PyGeneratorExit, PySystemExit};
+use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, TraceId, value};
+use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use crate::current::{current_span, leave, open_before, set_current, stored};
-use crate::guard::quietly;
+use crate::exception;
 use crate::history::{Histories, Messages};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel;
-use crate::value::{attributes_to_python, bounded, class_name, text_of, to_value};
+use crate::value::{attributes_to_python, bounded, text_of, to_value};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
 ///
@@ -130,7 +129,7 @@ impl SpanContext {
     ) -> PyResult<Py<Self>> {
         let described = Described {
             kind,
-            trace_id: TraceId::from_int(0).to_string(),
+            trace_id: NO_TRACE.to_owned(),
             core_span_id: None,
             parent_span_id: None,
             timestamp: Timestamp::Given(None),
@@ -368,7 +367,7 @@ impl SpanContext {
     /// generator is left. Where this span, or one within it, is the current one, what was current before it is again.
     #[pyo3(signature = (error=None))]
     fn end(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) {
-        if let Some(error) = error.filter(|error| !is_way_out(error)) {
+        if let Some(error) = error.filter(|error| !exception::is_way_out(error)) {
             slf.get().record_exception(error);
         }
         slf.get().finish(slf, stored(slf.py()));
@@ -434,7 +433,7 @@ impl SpanContext {
 
     fn fail(&self, error: &Bound<'_, PyBaseException>) {
         if let Some(span) = self.span().filter(|span| !span.is_ended()) {
-            let (class, message, stack) = exception_texts(error);
+            let (class, message, stack) = exception::texts(error);
             span.record_exception(class, message, stack);
         }
     }
@@ -507,30 +506,6 @@ pub(crate) fn nearest_of<'py>(
         candidate = open_before(span);
     }
     None
-}
-
-/// Whether this is no failure but a way to leave: a generator that is closed, a program that exits as it should.
-fn is_way_out(error: &Bound<'_, PyAny>) -> bool {
-    let py = error.py();
-    let exits_well = || {
-        let code = quietly(py, error.getattr(intern!(py, "code")));
-        code.is_some_and(|code| code.is_none() || code.extract::<i64>().is_ok_and(|code| code == 0))
-    };
-    error.is_none()
-        || error.is_instance_of::<PyGeneratorExit>()
-        || (error.is_instance_of::<PySystemExit>() && exits_well())
-}
-
-/// An exception's class, message and stack as text.
-fn exception_texts(error: &Bound<'_, PyBaseException>) -> (Text, Text, Text) {
-    let stack = error
-        .py()
-        .import(intern!(error.py(), "traceback"))
-        .and_then(|traceback| traceback.call_method1("format_exception", (error,)))
-        .and_then(|lines| lines.extract::<Vec<String>>());
-    let stack = quietly(error.py(), stack).map(|lines| lines.concat()).unwrap_or_default();
-    let error = error.as_any();
-    (class_name(error).into(), bounded(text_of(error)), bounded(stack))
 }
 
 pub(crate) fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Py<PyAny>> {
