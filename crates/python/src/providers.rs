@@ -23,9 +23,12 @@ pub(crate) fn make_manager(
     queue_bytes: Option<usize>,
     prices: Option<String>,
 ) -> PyResult<core::InstrumentationManager> {
-    let path = prices.or_else(|| std::env::var(PRICES_VARIABLE).ok().filter(|path| !path.is_empty()));
+    let path =
+        prices.or_else(|| std::env::var(PRICES_VARIABLE).ok().filter(|path| !path.is_empty()));
     let prices = match path {
-        Some(path) => Prices::load(path).map_err(|error| PyValueError::new_err(error.to_string()))?,
+        Some(path) => {
+            Prices::load(path).map_err(|error| PyValueError::new_err(error.to_string()))?
+        }
         None => Prices::default(),
     };
     let mut config = callboard::manager_config(prices);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
-use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, TraceId, value};
+use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, value};
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -85,6 +85,9 @@ impl RunOwner {
         Arc::new(Self { manager: manager.clone().unbind(), histories })
     }
 }
+
+/// The trace id of a span that is in no trace, which OpenTelemetry calls invalid.
+const NO_TRACE: &str = "00000000000000000000000000000000";
 
 /// How spans are made and handed around.
 impl SpanContext {

@@ -26,7 +26,9 @@ impl CostTrackerProvider {
     fn new(history_entries: Option<usize>) -> Self {
         let defaults = CostTrackerConfig::default();
         let history_entries = history_entries.unwrap_or(defaults.history_entries);
-        Self { provider: callboard::CostTrackerProvider::new(CostTrackerConfig { history_entries }) }
+        Self {
+            provider: callboard::CostTrackerProvider::new(CostTrackerConfig { history_entries }),
+        }
     }
 
     /// What everything cost so far, in US dollars.
@@ -92,7 +94,11 @@ impl CostTrackerProvider {
 
     fn __repr__(&self, py: Python<'_>) -> String {
         let summary = py.detach(|| self.provider.summary());
-        format!("<CostTrackerProvider: {:.6} USD in {} cost events>", summary.total.usd(), summary.events)
+        format!(
+            "<CostTrackerProvider: {:.6} USD in {} cost events>",
+            summary.total.usd(),
+            summary.events
+        )
     }
 }
 

@@ -83,7 +83,9 @@ impl OpenTelemetryProvider {
             client_key,
             insecure,
             resource_attributes: Some(resource(resource_attributes)),
-            schedule_delay: schedule_delay.map(|given| seconds("schedule_delay", given)).transpose()?,
+            schedule_delay: schedule_delay
+                .map(|given| seconds("schedule_delay", given))
+                .transpose()?,
             max_export_batch_bytes,
             max_queue_bytes,
             ..ExporterConfig::default()
@@ -116,7 +118,10 @@ impl OpenTelemetryProvider {
     /// An exporter, for one registration.
     pub(crate) fn sink(&self) -> Box<dyn TelemetryProvider> {
         let config = self.config.clone();
-        Box::new(callboard_otlp::OpenTelemetryProvider::counting_in(config, self.statistics.clone()))
+        Box::new(callboard_otlp::OpenTelemetryProvider::counting_in(
+            config,
+            self.statistics.clone(),
+        ))
     }
 }
 
@@ -132,6 +137,8 @@ fn pairs(given: &Bound<'_, PyDict>) -> Vec<(String, String)> {
 
 fn seconds(argument: &str, given: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(given).map_err(|_| {
-        PyValueError::new_err(format!("{argument} takes a number of seconds from 0 on, not {given}"))
+        PyValueError::new_err(format!(
+            "{argument} takes a number of seconds from 0 on, not {given}"
+        ))
     })
 }
