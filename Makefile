@@ -44,11 +44,13 @@ interop: $(INTEROP)/otelcol $(INTEROP)/jaeger $(STAMPS)/native-dev ## test again
 
 .PHONY: bench
 bench: $(STAMPS)/native-release ## measure callboard beside the OpenTelemetry SDKs
+	cargo build --quiet --release --manifest-path benches/rust/Cargo.toml --target-dir target/benches
 	$(PY) benches/run.py
 
 .PHONY: lint
 lint: $(STAMPS)/rust .venv/ready ## check formatting, lints and types
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path benches/rust/Cargo.toml
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	$(PY) -m ruff format --check $(PYTHON_CHECKED)
 	$(PY) -m ruff check $(PYTHON_CHECKED)
@@ -57,6 +59,7 @@ lint: $(STAMPS)/rust .venv/ready ## check formatting, lints and types
 .PHONY: fmt
 fmt: $(STAMPS)/rust .venv/ready ## format the sources and mend what can be mended
 	cargo fmt --all
+	cargo fmt --manifest-path benches/rust/Cargo.toml
 	$(PY) -m ruff format $(PYTHON_CHECKED)
 	$(PY) -m ruff check --fix $(PYTHON_CHECKED)
 

@@ -1,0 +1,52 @@
+"""What callboard costs, beside the OpenTelemetry SDKs, measured side by side in one run: `make bench`.
+
+Prints one table; docs/benchmarks.md says what is measured and how. Nothing here is a test: a target that is missed is
+told, and the exit status stays 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import conversations
+import imports
+import machine
+import spans
+import stuck
+from table import Section, render
+
+PARTS: dict[str, Callable[[int], Section]] = {
+    "python": spans.in_python,
+    "rust": spans.in_rust,
+    "conversation": conversations.measure,
+    "stuck": stuck.measure,
+    "import": imports.measure,
+}
+"""Each takes how many times to measure. A new part is a module with such a function, and a line here."""
+
+REPEATS = 7
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="how often each is measured (%(default)s)")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - PARTS.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+
+    print(machine.describe())
+    print(f"Medians of {given.repeats} runs, the lowest and the highest in brackets.\n", flush=True)
+    began, sections = time.monotonic(), []
+    for name in given.parts or PARTS:
+        sections.append(PARTS[name](given.repeats))
+        print(render(sections[-1]), flush=True)
+    verdicts = [row.reached for section in sections for row in section.rows if row.reached is not None]
+    print(f"{sum(verdicts)} of {len(verdicts)} targets reached, in {time.monotonic() - began:.0f} s.")
+    print(machine.disturbance())
+
+
+if __name__ == "__main__":
+    main()
