@@ -6,22 +6,24 @@ from contextvars import ContextVar
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import Any
+from typing import Any, final
 
 from typing_extensions import Self
 
 from .kinds import EventKind, SpanKind
 
-Attributes = dict[str, Any]
+_Attributes = dict[str, Any]
 """Values are text, numbers, bools, bytes, None, lists and dicts of these; anything else becomes JSON, else text."""
 
 __version__: str
 
+@final
 class Messages:
     """A history of messages as one attribute value; made by `SpanContext.messages`."""
 
     def __len__(self) -> int: ...
 
+@final
 class Activation(AbstractContextManager[SpanContext]):
     """See `SpanContext.activate`."""
 
@@ -30,6 +32,7 @@ class Activation(AbstractContextManager[SpanContext]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
 
+@final
 class SpanContext:
     """A span: its handle, as `start_span` gives it, or what a provider is told of it.
 
@@ -42,7 +45,7 @@ class SpanContext:
         trace_id: str | None = None,
         timestamp: datetime | None = None,
         parent_span_id: str | None = None,
-        attributes: Attributes | None = None,
+        attributes: _Attributes | None = None,
         core_span_id: str | None = None,
     ) -> Self: ...
     @property
@@ -61,7 +64,7 @@ class SpanContext:
     def timestamp(self) -> datetime | None:
         """When the span began, in UTC."""
     @property
-    def attributes(self) -> Attributes:
+    def attributes(self) -> _Attributes:
         """Everything set on the span so far, as a new dict."""
     @property
     def run_name(self) -> str:
@@ -73,18 +76,18 @@ class SpanContext:
     def ended(self) -> bool:
         """Whether the span has ended, or never was one of a run here."""
     def start_child(
-        self, kind: SpanKind | str, attributes: Attributes | None = None, *, current: bool = True
+        self, kind: SpanKind | str, attributes: _Attributes | None = None, *, current: bool = True
     ) -> SpanContext:
         """Start a span within this one. With `current` it is the current span of this context until it ends."""
-    def add_brief_child(self, kind: SpanKind | str, attributes: Attributes | None, start_ns: int, end_ns: int) -> None:
+    def add_brief_child(self, kind: SpanKind | str, attributes: _Attributes | None, start_ns: int, end_ns: int) -> None:
         """Record a span within this one that is over already. Times are readings of `clock_ns()`."""
     def set_attribute(self, key: str, value: object) -> None:
         """Set an attribute; a later value replaces an earlier one."""
-    def set_attributes(self, attributes: Attributes) -> None:
+    def set_attributes(self, attributes: _Attributes) -> None:
         """Set every entry of a dict."""
     def has_attribute(self, key: str) -> bool:
         """Whether a value was set under this key."""
-    def record_event(self, kind: EventKind | str, attributes: Attributes | None = None) -> None:
+    def record_event(self, kind: EventKind | str, attributes: _Attributes | None = None) -> None:
         """Record that something happened in this span, now."""
     def record_exception(self, error: BaseException) -> None:
         """Record an exception, and that the span failed."""
@@ -135,20 +138,20 @@ class InstrumentationManager:
         """
     def deregister_provider(self, provider: object) -> bool:
         """Hand nothing more to the provider; what was recorded before it still gets. False: it was not registered."""
-    def start_trace(self, name: str | None = None, attributes: Attributes | None = None) -> SpanContext:
+    def start_trace(self, name: str | None = None, attributes: _Attributes | None = None) -> SpanContext:
         """Start a run: a new trace with a WORKFLOW span as its root, which becomes the current span."""
     def start_span(
         self,
         kind: SpanKind | str,
         parent_context: SpanContext | None = None,
-        attributes: Attributes | None = None,
+        attributes: _Attributes | None = None,
     ) -> SpanContext:
         """Start a span, which becomes the current one, within `parent_context` or else the current span."""
     def set_attribute(self, span_context: SpanContext, key: str, value: object) -> None:
         """Set an attribute on a span; a later value replaces an earlier one."""
     def end_span(self) -> None:
         """End the current span; what was current before it is again."""
-    def record_event(self, event_kind: EventKind | str, attributes: Attributes | None = None) -> None:
+    def record_event(self, event_kind: EventKind | str, attributes: _Attributes | None = None) -> None:
         """Record that something happened in the current span, now. Without a current span it does nothing."""
     def get_current_span(self) -> SpanContext | None:
         """The span that is current in this context; None where this manager has none."""
@@ -231,7 +234,7 @@ class CostTrackerProvider:
     def total_cost(self) -> float:
         """What everything cost so far, in US dollars."""
     @property
-    def cost_history(self) -> list[Attributes]:
+    def cost_history(self) -> list[_Attributes]:
         """A dict for each COST event that counts, in the order of recording, with the event's attributes."""
     def cost_by_agent(self) -> dict[str, float]:
         """US dollars by the name of the agent that called, the dearest first. They add up to the total."""
