@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from opentelemetry import context, trace
 
-if TYPE_CHECKING:
-    from contextvars import Token
 
+def attach(trace_id: int, span_id: int) -> context.Context:
+    """Makes the span with these ids the parent of spans that the OpenTelemetry API starts from now on.
 
-def attach(trace_id: int, span_id: int) -> Token[context.Context]:
-    """Makes the span with these ids the parent of spans that the OpenTelemetry API starts from now on."""
+    Returns what was current before. Not the token that OpenTelemetry gives: it refers to the context that holds the
+    span, and a span that kept it would keep itself alive.
+    """
+    before = context.get_current()
     span_context = trace.SpanContext(
         trace_id, span_id, is_remote=False, trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED)
     )
-    return context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span_context)))
+    context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span_context), before))
+    return before
 
 
-def detach(token: Token[context.Context]) -> None:
-    """Restores what was current before `attach`; in another context than its own there is nothing to restore."""
-    try:
-        context._RUNTIME_CONTEXT.detach(token)
-    except ValueError:
-        return
+def detach(before: context.Context) -> None:
+    """Restores what was current before `attach`."""
+    context.attach(before)

@@ -90,6 +90,26 @@ expected = {"one": ids(one), "two": ids(two)}
     assert found == expected
 
 
+def test_a_span_that_nobody_holds_is_let_go_of():
+    found, expected = children("""
+with telemetry_context(manager):
+    carried = contextvars.copy_context()
+    forgotten = [carried.run(manager.start_span, "forgotten").core_span_id]
+    costs = []
+    class Ends(TelemetryProvider):
+        start_trace = start_span = set_span_attribute = record_event = convert_attribute_value = lambda *a, **k: None
+        def end_span(self, context):
+            costs.append(context.core_span_id)
+    manager.register_provider(Ends())
+    del carried
+    manager.flush()
+    found_ended, was = list(costs), list(forgotten)
+assert found_ended == was, (found_ended, was)
+expected = {}
+""")
+    assert found == expected
+
+
 def test_callboard_neither_loads_it_nor_sets_a_provider():
     told = run_program("""
     with telemetry_context(InstrumentationManager()):

@@ -14,7 +14,7 @@ use crate::guard::quietly;
 
 static LOADED: AtomicBool = AtomicBool::new(false);
 
-/// Makes the span current for the OpenTelemetry API too; gives what [`detach`] takes.
+/// Makes the span current for the OpenTelemetry API too; gives what was current before, for [`detach`].
 pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
     if !is_loaded(py) {
         return None;
@@ -25,10 +25,10 @@ pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
 }
 
 /// Restores what was current for the OpenTelemetry API.
-pub(crate) fn detach(py: Python<'_>, token: Option<Py<PyAny>>) {
-    let Some(token) = token else { return };
+pub(crate) fn detach(py: Python<'_>, before: Option<Py<PyAny>>) {
+    let Some(before) = before else { return };
     let bridge = py.import(intern!(py, "callboard._otel"));
-    quietly(py, bridge.and_then(|bridge| bridge.call_method1(intern!(py, "detach"), (token,))));
+    quietly(py, bridge.and_then(|bridge| bridge.call_method1(intern!(py, "detach"), (before,))));
 }
 
 fn is_loaded(py: Python<'_>) -> bool {

@@ -37,7 +37,7 @@ struct Live {
     run: Arc<RunOwner>,
     /// What was current when this became current.
     previous: Mutex<Option<Py<SpanContext>>>,
-    otel_token: Mutex<Option<Py<PyAny>>>,
+    otel_before: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Drop for Live {
@@ -98,16 +98,16 @@ impl SpanContext {
         run: Arc<RunOwner>,
         previous: Option<Bound<'py, SpanContext>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
-        let otel_token = Mutex::new(otel::attach(py, &span));
+        let otel_before = Mutex::new(otel::attach(py, &span));
         let previous = Mutex::new(previous.map(Bound::unbind));
-        let live = Live { span, run, previous, otel_token };
+        let live = Live { span, run, previous, otel_before };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
         set_current(py, Some(&handle));
         Ok(handle)
     }
 
     fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
-        let live = Live { span, run, previous: Mutex::default(), otel_token: Mutex::default() };
+        let live = Live { span, run, previous: Mutex::default(), otel_before: Mutex::default() };
         Bound::new(py, Self { state: State::Live(live) })
     }
 
@@ -443,7 +443,7 @@ impl SpanContext {
 
     /// Makes current for the OpenTelemetry API what was before this span.
     pub(crate) fn detach_otel(&self, py: Python<'_>) {
-        otel::detach(py, self.live().and_then(|live| taken(&live.otel_token)));
+        otel::detach(py, self.live().and_then(|live| taken(&live.otel_before)));
     }
 }
 
@@ -457,7 +457,7 @@ pub(crate) struct Activation {
 
 struct Before {
     span: Option<Py<SpanContext>>,
-    otel_token: Option<Py<PyAny>>,
+    otel_before: Option<Py<PyAny>>,
 }
 
 #[pymethods]
@@ -466,7 +466,7 @@ impl Activation {
         let span = self.span.bind(py).clone();
         let before = Before {
             span: stored(py).map(Bound::unbind),
-            otel_token: span.get().span().and_then(|span| otel::attach(py, span)),
+            otel_before: span.get().span().and_then(|span| otel::attach(py, span)),
         };
         self.entered.lock().unwrap_or_else(PoisonError::into_inner).push(before);
         set_current(py, Some(&span));
@@ -477,7 +477,7 @@ impl Activation {
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
         let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(before) = entered {
-            otel::detach(py, before.otel_token);
+            otel::detach(py, before.otel_before);
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }
     }

@@ -91,7 +91,7 @@ async def test_a_cancelled_chat(recorder, traced):
         with pytest.raises(asyncio.CancelledError):
             await task
         assert callboard.current_span().kind == "workflow"
-    assert recorder.root.only("chat").error.startswith("CancelledError")
+    assert recorder.root.only("chat").error.startswith("asyncio.exceptions.CancelledError")
 
 
 def test_a_long_chat_recurses_no_deeper(traced):

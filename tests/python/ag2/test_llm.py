@@ -163,7 +163,7 @@ def test_a_failed_call(recorder, traced, serve):
         ask(wrapper)
     call = call_of(recorder)
     created = call.event("llm_create")
-    assert call.error.startswith("BadRequestError: ")
+    assert call.error.startswith("openai.BadRequestError: ")
     assert created["ag2.llm.is_error"] is True
     assert created["ag2.llm.response"] == f"BadRequestError: {raised.value}"
     assert "ag2.llm.is_cached" not in created
