@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import logging  # noqa: F401 - its exit handler, set now, runs after ours, which may have something to say
 import os
 import sys
-from contextlib import suppress
-from threading import RLock
-from typing import TYPE_CHECKING
+from _thread import RLock
 
 from .kinds import EventKind, SpanKind
 
 __all__ = ["native"]
 
+TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
 if TYPE_CHECKING:
     from . import _native as native
 else:
@@ -37,8 +35,11 @@ FORK_WAIT_SECONDS = 5.0
 """How long a fork waits for it at the most: its holder may itself be waiting for the thread that forks."""
 
 
-def _at_exit() -> None:
-    native.shutdown_all(EXIT_SECONDS)
+def prepare_exit() -> None:
+    """See to it that the interpreter's exit delivers everything; the native half calls it at the first manager."""
+    import logging  # noqa: F401 - its exit handler, set before ours, runs after ours, which may have something to say
+
+    atexit.register(native.shutdown_all, EXIT_SECONDS)
 
 
 def _before_fork() -> None:
@@ -47,8 +48,10 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
-    with suppress(RuntimeError):  # It is not held where it did not come free in time.
+    try:  # noqa: SIM105 - contextlib would cost each import of callboard more than all this
         process_lock.release()
+    except RuntimeError:
+        pass  # It is not held where it did not come free in time.
 
 
 def _after_fork_in_parent() -> None:
@@ -77,7 +80,6 @@ def _is_worker() -> bool:
 
 
 native.set_kind_classes(SpanKind, EventKind)
-atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ._load import native
 from .instrument import acquire, release
 
+TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
     from ._native import InstrumentationManager, SpanContext
 

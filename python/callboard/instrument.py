@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
 from ._load import process_lock
-
-_log = logging.getLogger("callboard")
 
 
 def instrument_ag2() -> bool:
@@ -24,7 +20,7 @@ def instrument_ag2() -> bool:
 
             ag2.instrument()
     except Exception:
-        _log.warning("AG2 could not be instrumented; the program goes on without its spans", exc_info=True)
+        _warn("AG2 could not be instrumented; the program goes on without its spans")
         return False
     return True
 
@@ -37,7 +33,7 @@ def uninstrument_ag2() -> None:
 
             ag2.uninstrument()
     except Exception:
-        _log.warning("AG2's instrumentation could not be taken back whole", exc_info=True)
+        _warn("AG2's instrumentation could not be taken back whole")
 
 
 def acquire() -> None:
@@ -48,7 +44,7 @@ def acquire() -> None:
 
             ag2.acquire()
     except Exception:
-        _log.warning("AG2 could not be instrumented; the program goes on without its spans", exc_info=True)
+        _warn("AG2 could not be instrumented; the program goes on without its spans")
 
 
 def release() -> None:
@@ -59,4 +55,11 @@ def release() -> None:
 
             ag2.release()
     except Exception:
-        _log.warning("AG2's instrumentation could not be taken back whole", exc_info=True)
+        _warn("AG2's instrumentation could not be taken back whole")
+
+
+def _warn(message: str) -> None:
+    """Log the exception being handled."""
+    import logging  # here, as it takes longer to import than the whole package
+
+    logging.getLogger("callboard").warning(message, exc_info=True)

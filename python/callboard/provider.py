@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._native import SpanContext
     from .kinds import EventKind, SpanKind
 

@@ -122,7 +122,7 @@ def test_callboard_neither_loads_it_nor_sets_a_provider():
 def test_importing_callboard_imports_little():
     told = run_program(
         "import sys; import callboard, json; "
-        "heavy = {'asyncio', 'autogen', 'dataclasses', 'inspect', 'opentelemetry', 'pydantic', 'multiprocessing'}; "
+        "heavy = {'asyncio', 'autogen', 'dataclasses', 'inspect', 'logging', 'opentelemetry', 'pydantic', 'typing'}; "
         "print(json.dumps(sorted(heavy & set(sys.modules))))",
         prelude="",
     )

@@ -1,5 +1,6 @@
 //! The interpreter's life: its exit, its forks, and where callboard's own words go.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,17 @@ pub(crate) fn refuse_subinterpreters() -> PyResult<()> {
     Err(PyImportError::new_err("callboard._native does not load in a subinterpreter"))
 }
 
-/// Makes a manager known to [`shutdown_all`].
+/// Makes a manager known to [`shutdown_all`], and the first one tells the package to call that at exit.
 pub(crate) fn watch(manager: &InstrumentationManager) {
+    static PREPARED: AtomicBool = AtomicBool::new(false);
+    if !PREPARED.swap(true, Ordering::Relaxed) {
+        let prepared = Python::attach(|py| {
+            py.import("callboard._load")?.call_method0("prepare_exit").map(drop)
+        });
+        if let Err(error) = prepared {
+            log::warn!("what is recorded at the very end may be lost: {error}");
+        }
+    }
     let mut managers = MANAGERS.lock().unwrap_or_else(PoisonError::into_inner);
     managers.retain(|known| known.upgrade().is_some());
     managers.push(manager.downgrade());
