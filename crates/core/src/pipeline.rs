@@ -164,6 +164,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The moment up to which to wait. A time that no clock reaches is cut to one that nobody lives to see.
+fn deadline_after(timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(1 << 32);
+    Instant::now() + timeout.min(LONG)
+}
+
 impl Pipeline {
     pub(crate) fn new(config: PipelineConfig, processors: ProcessorFactory) -> Arc<Self> {
         let pipeline = Arc::new_cyclic(|this| Self {
@@ -274,7 +280,7 @@ impl Pipeline {
             return true;
         }
         self.kick();
-        lane.wait_delivered(through, Instant::now() + timeout)
+        lane.wait_delivered(through, deadline_after(timeout))
     }
 
     /// Waits until every provider was handed everything recorded so far and has passed it on; false when `timeout`
@@ -283,7 +289,7 @@ impl Pipeline {
         if on_callboard_thread() {
             return true;
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         let through = lock(&self.queue).recorded;
         let lanes = lock(&self.lanes).clone();
         for lane in &lanes {
@@ -301,7 +307,7 @@ impl Pipeline {
 
     /// [`stop`](Self::stop), and waits until it is done; false when `timeout` passed before.
     pub(crate) fn shutdown(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         let lanes = lock(&self.lanes).clone();
         self.stop();
         on_callboard_thread() || lanes.iter().all(|lane| lane.wait_closed(deadline))

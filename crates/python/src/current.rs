@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use callboard_core::{Span, SpanId};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -19,18 +20,25 @@ struct Current {
 
 static CURRENT: PyOnceLock<Current> = PyOnceLock::new();
 
+/// Makes the variable, as the module is loaded: made at its first use it would be made twice at once, and wait for
+/// itself, where a signal handler records in the midst of that.
+pub(crate) fn make_variable(py: Python<'_>) -> PyResult<()> {
+    let options = PyDict::new(py);
+    options.set_item("default", py.None())?;
+    let class = py.import("contextvars")?.getattr("ContextVar")?;
+    let variable = class.call(("callboard_current_span",), Some(&options))?;
+    let current = Current {
+        get: variable.getattr("get")?.unbind(),
+        set: variable.getattr("set")?.unbind(),
+        variable: variable.unbind(),
+    };
+    // Loaded a second time, the module finds its variable made.
+    let _ = CURRENT.set(py, current);
+    Ok(())
+}
+
 fn current_variable(py: Python<'_>) -> PyResult<&Current> {
-    CURRENT.get_or_try_init(py, || {
-        let options = PyDict::new(py);
-        options.set_item("default", py.None())?;
-        let class = py.import("contextvars")?.getattr("ContextVar")?;
-        let variable = class.call(("callboard_current_span",), Some(&options))?;
-        Ok(Current {
-            get: variable.getattr("get")?.unbind(),
-            set: variable.getattr("set")?.unbind(),
-            variable: variable.unbind(),
-        })
-    })
+    CURRENT.get(py).ok_or_else(|| PyRuntimeError::new_err("callboard._native was not loaded whole"))
 }
 
 /// The `contextvars.ContextVar` that holds the current span, or None.

@@ -1,13 +1,13 @@
 //! Kinds between Python's enums and Rust's.
 
-use callboard_core::{EventKind, SpanKind};
+use callboard_core::{EventKind, Key, SpanKind};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
 use crate::guard::quietly;
 use crate::known::Known;
-use crate::value::text_of;
+use crate::value::key;
 
 /// The members of the package's enums, by their values. Looking one up runs no Python code, which the threads that
 /// tell providers of it must not.
@@ -32,7 +32,7 @@ fn by_value(class: &Bound<'_, PyAny>) -> PyResult<Py<PyDict>> {
     let members = PyDict::new(class.py());
     for member in class.try_iter()? {
         let member = member?;
-        members.set_item(value_of(&member), member)?;
+        members.set_item(value_of(&member).as_str(), member)?;
     }
     Ok(members.unbind())
 }
@@ -73,11 +73,11 @@ fn look_up<K: Clone>(kind: &Bound<'_, PyAny>, known: &Known<K, 64>, parse: fn(&s
 }
 
 /// The text itself, as which a member of the package's enums counts; another enum's member's value; else its text.
-fn value_of(kind: &Bound<'_, PyAny>) -> String {
+fn value_of(kind: &Bound<'_, PyAny>) -> Key {
     if kind.is_instance_of::<PyString>() {
-        return text_of(kind);
+        return key(kind);
     }
-    quietly(kind.py(), kind.getattr("value")).map_or_else(|| text_of(kind), |value| text_of(&value))
+    quietly(kind.py(), kind.getattr("value")).map_or_else(|| key(kind), |value| key(&value))
 }
 
 fn member<'py>(

@@ -29,6 +29,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lifecycle::refuse_subinterpreters()?;
     lifecycle::install_logging();
+    current::make_variable(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<manager::InstrumentationManager>()?;
     module.add_class::<span::SpanContext>()?;

@@ -13,7 +13,7 @@ use crate::kinds;
 use crate::lifecycle;
 use crate::providers;
 use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
-use crate::value::{text_of, to_value};
+use crate::value::{bounded, text_of, to_value};
 
 /// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -95,7 +95,7 @@ impl InstrumentationManager {
         attributes: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let py = slf.py();
-        let name = name.filter(|name| !name.is_none()).map(text_of);
+        let name = name.filter(|name| !name.is_none()).map(|name| bounded(text_of(name)));
         let name = name.unwrap_or_else(|| core::DEFAULT_WORKFLOW_NAME.into());
         let mut given = crate::value::attributes(attributes);
         let outer = current_span(py);
@@ -238,9 +238,6 @@ impl InstrumentationManager {
 }
 
 fn seconds(timeout: f64) -> Duration {
-    Duration::try_from_secs_f64(timeout).unwrap_or(if timeout > 0.0 {
-        Duration::MAX / 4
-    } else {
-        Duration::ZERO
-    })
+    let endless = if timeout > 0.0 { Duration::MAX } else { Duration::ZERO };
+    Duration::try_from_secs_f64(timeout).unwrap_or(endless)
 }

@@ -24,6 +24,17 @@ fn a_flush_comes_after_what_was_recorded_and_again_when_asked_again() {
 }
 
 #[test]
+fn a_wait_may_be_as_long_as_can_be_said() {
+    let manager = manager(PipelineConfig::default());
+    let id = manager.register(Box::new(MemoryProvider::default()));
+    let run = manager.start_run("test", vec![]);
+    assert!(manager.wait_delivered(id, Duration::MAX));
+    assert!(manager.flush(Duration::MAX));
+    drop(run);
+    assert!(manager.shutdown(Duration::MAX));
+}
+
+#[test]
 fn waiting_for_one_provider_does_not_wait_for_another() {
     let manager = manager(PipelineConfig::default());
     let gate = Gate::default();
