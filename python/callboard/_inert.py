@@ -165,6 +165,9 @@ class InstrumentationManager:
         """Do nothing; there is nothing to wait for."""
         return True
 
+    def _flush_on_leaving(self, timeout: float) -> bool:
+        return True
+
     def shutdown(self, timeout: float = 10.0) -> bool:
         """Do nothing; there is nothing to wait for."""
         return True

@@ -160,6 +160,8 @@ class InstrumentationManager:
 
         False: it took longer, and goes on in the background.
         """
+    def _flush_on_leaving(self, timeout: float) -> bool:
+        """As `flush`, at the end of a context; short where the last such wait was in vain."""
     def shutdown(self, timeout: float = 10.0) -> bool:
         """Deliver what is left and shut the providers down; nothing is recorded afterwards.
 

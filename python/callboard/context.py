@@ -60,7 +60,7 @@ class telemetry_context:
         traceback: TracebackType | None,
     ) -> None:
         self._leave(error)
-        self._manager.flush(EXIT_FLUSH_SECONDS)
+        self._manager._flush_on_leaving(EXIT_FLUSH_SECONDS)
 
     async def __aenter__(self) -> InstrumentationManager:
         return self.__enter__()
@@ -72,16 +72,16 @@ class telemetry_context:
         traceback: TracebackType | None,
     ) -> None:
         self._leave(error)
-        if not self._manager.flush(0.0):
-            await self._flush_beside_other_tasks()
+        await self._flush_beside_other_tasks()
 
     async def _flush_beside_other_tasks(self) -> None:
         import asyncio
 
+        flush = self._manager._flush_on_leaving
         try:
-            flushed = asyncio.get_running_loop().run_in_executor(None, self._manager.flush, EXIT_FLUSH_SECONDS)
+            flushed = asyncio.get_running_loop().run_in_executor(None, flush, EXIT_FLUSH_SECONDS)
         except RuntimeError:  # Not asyncio's loop, or one that takes no more work.
-            self._manager.flush(EXIT_FLUSH_SECONDS)
+            flush(EXIT_FLUSH_SECONDS)
         else:
             # Bounded here too, as the executor may be busy with the program's own work.
             await asyncio.wait([flushed], timeout=EXIT_FLUSH_SECONDS)

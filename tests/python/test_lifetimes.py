@@ -184,6 +184,37 @@ def test_a_provider_that_waits_for_the_thread_that_records() -> None:
     assert len(polite.ended()) == 21
 
 
+def test_a_provider_that_hangs_holds_up_the_end_of_one_context_only() -> None:
+    told = run_program("""
+        import asyncio, time, callboard.context
+        callboard.context.EXIT_FLUSH_SECONDS, _load.EXIT_SECONDS = 3.0, 0.1
+        class Stuck(Recorder):
+            def start_trace(self, **given):
+                released.wait()
+        released = threading.Event()
+        manager, stuck = InstrumentationManager(), Stuck()
+        manager.register_provider(stuck)
+        begun = time.monotonic()
+        async def enter():
+            async with telemetry_context(manager):
+                pass
+        for _ in range(15):
+            with telemetry_context(manager):
+                pass
+            asyncio.run(enter())
+        # Each in vain would be 90 seconds.
+        assert time.monotonic() - begun < 30
+        released.set()
+        with telemetry_context(manager):
+            manager.start_span(SpanKind.CHAT)
+        assert manager.flush()
+        with telemetry_context(manager):
+            pass
+        tell(len(stuck.ended()))
+        """)
+    assert told.lines() == [33]
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 0.5, float("inf"), float("-inf"), float("nan"), 1e19, 1e300])
 def test_any_time_may_be_waited(seconds: float) -> None:
     manager, _ = recorded()

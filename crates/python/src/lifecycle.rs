@@ -38,7 +38,7 @@ pub(crate) fn watch(manager: &InstrumentationManager) {
             py.import("callboard._load")?.call_method0("prepare_exit").map(drop)
         });
         if let Err(error) = prepared {
-            log::warn!("what is recorded at the very end may be lost: {error}");
+            log::warn!(target: TARGET, "what is recorded at the very end may be lost: {error}");
         }
     }
     let mut managers = MANAGERS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! `InstrumentationManager`: makes runs, and hands what happens in them to the registered providers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::value::{bounded, text_of, to_value};
 /// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long the end of a context waits for providers that let the one before wait in vain.
+const LATE_TIMEOUT: Duration = Duration::from_millis(50);
+
 /// Makes runs and hands what happens in them to its providers.
 ///
 /// Args:
@@ -30,6 +34,8 @@ const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) struct InstrumentationManager {
     manager: core::InstrumentationManager,
     registered: Mutex<Vec<Registered>>,
+    /// Whether the last wait at the end of a context was in vain.
+    was_late: AtomicBool,
     #[pyo3(get)]
     capture_console: bool,
 }
@@ -53,7 +59,8 @@ impl InstrumentationManager {
         let prices = prices.map(text_of);
         let manager = providers::make_manager(queue_bytes, prices)?;
         lifecycle::watch(&manager);
-        Ok(Self { manager, registered: Mutex::default(), capture_console })
+        let (registered, was_late) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { manager, registered, was_late, capture_console })
     }
 
     /// Hands everything recorded from now on to the provider too. Registered again, it still gets everything once.
@@ -175,6 +182,16 @@ impl InstrumentationManager {
     #[pyo3(signature = (timeout=10.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
         py.detach(|| self.manager.flush(seconds(timeout)))
+    }
+
+    /// As `flush`, at the end of a context. Where the last such wait was in vain this one is short: a program of many
+    /// contexts is not held up at the end of each by a provider that hangs.
+    fn _flush_on_leaving(&self, py: Python<'_>, timeout: f64) -> bool {
+        let was_late = self.was_late.load(Ordering::Relaxed);
+        let timeout = if was_late { LATE_TIMEOUT } else { seconds(timeout) };
+        let flushed = py.detach(|| self.manager.flush(timeout));
+        self.was_late.store(!flushed, Ordering::Relaxed);
+        flushed
     }
 
     /// Delivers what is left and shuts the providers down; nothing is recorded afterwards. False: `timeout` seconds
