@@ -103,6 +103,11 @@ impl InstrumentationManager {
         self.inner.pipeline.statistics()
     }
 
+    #[cfg(test)]
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.inner.pipeline
+    }
+
     /// A reference that does not keep the manager alive.
     pub fn downgrade(&self) -> WeakManager {
         WeakManager(Arc::downgrade(&self.inner))

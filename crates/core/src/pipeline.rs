@@ -18,7 +18,7 @@ mod queue;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -146,6 +146,9 @@ pub struct Pipeline {
     held_bytes: Arc<AtomicUsize>,
     /// The fork generation whose thread is running, plus one; zero without a thread.
     worker: AtomicU32,
+    /// In a forked child: some lock here was held at the fork, by a thread that the child does not have, so nothing here is
+    /// touched any more.
+    is_lost: AtomicBool,
     dropped: AtomicU64,
     bodies_dropped: Arc<AtomicU64>,
 }
@@ -184,6 +187,7 @@ impl Pipeline {
             runs: Mutex::default(),
             held_bytes: Arc::default(),
             worker: AtomicU32::new(0),
+            is_lost: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             bodies_dropped: Arc::default(),
         });
@@ -193,7 +197,7 @@ impl Pipeline {
 
     /// Makes a run known; `handles` is alive while something can be recorded in it.
     pub(crate) fn add_run(&self, head: Arc<RunHead>, handles: Weak<()>) -> RunNumber {
-        lock(&self.runs).add(head, handles)
+        if self.is_lost() { RunNumber::MAX } else { lock(&self.runs).add(head, handles) }
     }
 
     /// Puts what happened to a span into the queue: what was set on it before, if anything, and the happening with its
@@ -205,6 +209,9 @@ impl Pipeline {
         happening: Happening,
         attributes: Cow<'_, [Attribute]>,
     ) {
+        if self.is_lost() {
+            return;
+        }
         let mut changed = Cow::Borrowed(changed);
         let mut attributes = attributes;
         let size = |changed: &[Attribute], attributes: &[Attribute]| {
@@ -245,6 +252,9 @@ impl Pipeline {
         let id = ProviderId(self.next_provider.fetch_add(1, Ordering::Relaxed));
         provider.registered(Delivery { pipeline: self.this.clone(), provider: id });
         let lane = Lane::new(id, provider, &self.config, &self.bodies_dropped);
+        if self.is_lost() {
+            return id;
+        }
         // Held from before the boundary is read, so that no batch beyond it is handed to the lanes without this one.
         let mut lanes = lock(&self.lanes);
         let queue = lock(&self.queue);
@@ -286,7 +296,7 @@ impl Pipeline {
     /// Waits until every provider was handed everything recorded so far and has passed it on; false when `timeout`
     /// passed before.
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
-        if on_callboard_thread() {
+        if on_callboard_thread() || self.is_lost() {
             return true;
         }
         let deadline = deadline_after(timeout);
@@ -301,12 +311,18 @@ impl Pipeline {
 
     /// Lets the thread deliver what is left and the providers shut down, without waiting for either.
     pub(crate) fn stop(&self) {
+        if self.is_lost() {
+            return;
+        }
         lock(&self.queue).stopping = true;
         self.kick();
     }
 
     /// [`stop`](Self::stop), and waits until it is done; false when `timeout` passed before.
     pub(crate) fn shutdown(&self, timeout: Duration) -> bool {
+        if self.is_lost() {
+            return true;
+        }
         let deadline = deadline_after(timeout);
         let lanes = lock(&self.lanes).clone();
         self.stop();
@@ -314,6 +330,9 @@ impl Pipeline {
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
+        if self.is_lost() {
+            return Statistics::default();
+        }
         let dropped = self.dropped.load(Ordering::Relaxed);
         Statistics {
             recorded: lock(&self.queue).recorded + dropped,
@@ -324,7 +343,14 @@ impl Pipeline {
     }
 
     fn lane(&self, id: ProviderId) -> Option<Arc<Lane>> {
+        if self.is_lost() {
+            return None;
+        }
         lock(&self.lanes).iter().find(|lane| lane.id == id).cloned()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
     }
 
     fn kick(&self) {
@@ -349,6 +375,7 @@ impl Pipeline {
         let thread = std::thread::Builder::new().name("callboard".into());
         if let Err(error) = thread.spawn(move || pipeline.work()) {
             log::warn!("nothing is recorded, as no thread could be started: {error}");
+            self.rest_for_good();
         }
     }
 
@@ -458,10 +485,13 @@ impl Pipeline {
 
     /// Starts anew in a forked child. Whatever a thread of the parent's may hold is left alone and never freed.
     pub(crate) fn restart_in_child(&self) {
-        let (Ok(mut queue), Ok(mut lanes), Ok(mut leaving)) =
-            (self.queue.try_lock(), self.lanes.try_lock(), self.leaving.try_lock())
-        else {
-            return;
+        let (Ok(mut queue), Ok(mut lanes), Ok(mut leaving), Ok(_runs)) = (
+            self.queue.try_lock(),
+            self.lanes.try_lock(),
+            self.leaving.try_lock(),
+            self.runs.try_lock(),
+        ) else {
+            return self.is_lost.store(true, Ordering::Relaxed);
         };
         let (recorded, stopping) = (queue.recorded, queue.stopping);
         let fresh = Queue { recorded, stopping, ..Queue::default() };
@@ -526,5 +556,31 @@ impl Pace {
     fn next(&mut self, queue_is_empty: bool) -> Duration {
         self.empty_looks = if queue_is_empty { self.empty_looks.saturating_add(1) } else { 0 };
         if self.empty_looks > Self::PATIENCE { self.idle } else { self.busy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::{InstrumentationManager, ManagerConfig};
+    use crate::span::SpanKind;
+    use crate::testing::MemoryProvider;
+
+    #[test]
+    fn a_lock_that_was_held_at_a_fork_makes_the_childs_pipeline_idle_and_not_stuck() {
+        let manager = InstrumentationManager::new(ManagerConfig::default());
+        let id = manager.register(Box::new(MemoryProvider::default()));
+        let run = manager.start_run("parent's", vec![]);
+        let pipeline = manager.pipeline();
+        let _held = (lock(&pipeline.runs), lock(&pipeline.lanes));
+        pipeline.restart_in_child();
+        run.start_child(SpanKind::Chat, vec![]).set_attribute("key", 1_i64);
+        manager.start_run("child's", vec![]).end();
+        manager.register(Box::new(MemoryProvider::default()));
+        assert!(!manager.deregister(id));
+        assert!(manager.wait_delivered(id, Duration::MAX));
+        assert!(manager.flush(Duration::MAX));
+        assert_eq!(manager.statistics(), Statistics::default());
+        assert!(manager.shutdown(Duration::MAX));
     }
 }
