@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::hash::Hasher;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::str::FromStr;
 
@@ -117,6 +118,30 @@ impl IdSource for RandomIds {
 /// Random bits of the operating system, or, where it has none to give, of the hasher's keys and the clock.
 fn system_random() -> u64 {
     getrandom::u64().unwrap_or_else(|_| fastrand::Rng::new().u64(..))
+}
+
+/// Hashes ids for a map: random as they are, they need no more than to be put together.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 ^= number;
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.0 ^= number as u64;
+    }
 }
 
 #[cfg(test)]

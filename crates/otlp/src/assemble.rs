@@ -1,7 +1,10 @@
 //! Gathers what is said of a span until it ends. A span of which nothing was said but its start and end costs nothing here.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::ops::Range;
 
+use callboard_core::id::IdHasher;
 use callboard_core::value::attributes_size_bytes;
 use callboard_core::{
     Attribute, Event, EventKind, SpanChanged, SpanHead, SpanId, TraceId, UnixNanos, Value, keys,
@@ -15,6 +18,8 @@ pub(crate) struct Gathered {
     /// What was set, in order; the last value under a key counts.
     pub(crate) changes: Vec<Attribute>,
     pub(crate) events: Vec<SpanEvent>,
+    /// Those of all events, one event's after the other's.
+    event_attributes: Vec<Attribute>,
     /// Events beyond the limit.
     pub(crate) dropped_events: usize,
     pub(crate) usage: Usage,
@@ -28,7 +33,23 @@ pub(crate) struct Gathered {
 pub(crate) struct SpanEvent {
     pub(crate) kind: EventKind,
     pub(crate) time_unix_ns: UnixNanos,
-    pub(crate) attributes: Vec<Attribute>,
+    attributes: Range<usize>,
+}
+
+impl Gathered {
+    /// The event's particulars.
+    pub(crate) fn attributes_of(&self, event: &SpanEvent) -> &[Attribute] {
+        &self.event_attributes[event.attributes.clone()]
+    }
+
+    /// As new, but for the room that it has.
+    fn emptied(mut self) -> Self {
+        self.changes.clear();
+        self.events.clear();
+        self.event_attributes.clear();
+        let Self { changes, events, event_attributes, .. } = self;
+        Self { changes, events, event_attributes, ..Self::default() }
+    }
 }
 
 /// What a model call's COST events say, added up.
@@ -79,9 +100,15 @@ impl Usage {
 
 type SpanKey = (TraceId, SpanId);
 
+/// Of how many spans that ended the room is kept for others, and of how many attributes it is at the most.
+const MOST_EMPTIED: usize = 16;
+const MOST_ROOM: usize = 256;
+
 /// The spans that have not ended and of which something was said, within a bound of bytes.
 pub(crate) struct Assembler {
-    open: HashMap<SpanKey, Gathered>,
+    open: HashMap<SpanKey, Gathered, BuildHasherDefault<IdHasher>>,
+    /// Of spans that have ended, with room for the next.
+    emptied: Vec<Gathered>,
     bytes: usize,
     max_bytes: usize,
     max_events: usize,
@@ -91,8 +118,8 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     pub(crate) fn new(max_bytes: usize, max_events: usize, statistics: StatisticsHandle) -> Self {
-        let open = HashMap::new();
-        Self { open, bytes: 0, max_bytes, max_events, next_number: 0, statistics }
+        let (open, emptied) = (HashMap::default(), Vec::new());
+        Self { open, emptied, bytes: 0, max_bytes, max_events, next_number: 0, statistics }
     }
 
     pub(crate) fn change(&mut self, changed: &SpanChanged) {
@@ -115,10 +142,12 @@ impl Assembler {
             self.bytes -= bytes;
             return;
         }
+        let first = gathered.event_attributes.len();
+        gathered.event_attributes.extend_from_slice(&event.attributes);
         gathered.events.push(SpanEvent {
             kind: event.kind.clone(),
             time_unix_ns: event.time_unix_ns,
-            attributes: event.attributes.clone(),
+            attributes: first..gathered.event_attributes.len(),
         });
         self.shed();
     }
@@ -130,13 +159,22 @@ impl Assembler {
         gathered
     }
 
+    /// Takes back what [`end`](Self::end) gave, for the next span.
+    pub(crate) fn reuse(&mut self, gathered: Gathered) {
+        let room = gathered.changes.capacity() + gathered.event_attributes.capacity();
+        if self.emptied.len() < MOST_EMPTIED && (1..=MOST_ROOM).contains(&room) {
+            self.emptied.push(gathered.emptied());
+        }
+    }
+
     /// What is gathered of the span, with `bytes` more counted for it.
     fn gathered(&mut self, span: &SpanHead, bytes: usize) -> &mut Gathered {
         let gathered = self.open.entry(key(span)).or_insert_with(|| {
             self.next_number += 1;
             let bytes = size_of::<(SpanKey, Gathered)>();
             self.bytes += bytes;
-            Gathered { number: self.next_number, bytes, ..Gathered::default() }
+            let emptied = self.emptied.pop().unwrap_or_default();
+            Gathered { number: self.next_number, bytes, ..emptied }
         });
         gathered.bytes += bytes;
         self.bytes += bytes;

@@ -8,9 +8,7 @@ mod attributes;
 use callboard_core::{SpanEnded, SpanHead, SpanId, Status, Value, keys};
 
 pub(crate) use self::attributes::Attributes;
-use self::attributes::{
-    AttributeEncoder, Place, bool_value, int_value, write_attribute, write_text_attribute,
-};
+use self::attributes::{AttributeEncoder, Place, write_bool, write_int, write_text};
 use crate::assemble::{Gathered, SpanEvent};
 use crate::config::{Limits, ResolvedConfig};
 use crate::semantics::{self, Added, SpanFacts};
@@ -75,13 +73,8 @@ impl Encoder {
             recorded.filter(|(key, value)| semantics::is_exported(key, value)),
             self.limits.span_attributes,
         );
-        let facts = SpanFacts {
-            head: &ended.span,
-            attributes: &attributes,
-            usage: &gathered.usage,
-            session,
-            error_type: error_type(&ended.status, &gathered.events),
-        };
+        let error_type = error_type(&ended.status, gathered);
+        let facts = SpanFacts::new(&ended.span, &attributes, &gathered.usage, session, error_type);
         ATTEMPTS.iter().any(|attempt| {
             out.clear();
             self.fields(out, ended, gathered, &facts, attempt);
@@ -114,20 +107,17 @@ impl Encoder {
             wire::bytes(out, span_field::PARENT_SPAN_ID, &parent.to_bytes());
         }
         wire::fixed32(out, span_field::FLAGS, SAMPLED_LOCAL_PARENT);
-        let name = semantics::span_name(facts);
-        wire::bytes(out, span_field::NAME, wire::cut_to_bytes(&name, max_value_bytes).as_bytes());
+        name(out, semantics::span_name(facts), max_value_bytes);
         wire::uint(out, span_field::KIND, semantics::span_kind(&head.kind));
         wire::fixed64(out, span_field::START, head.start_unix_ns);
         wire::fixed64(out, span_field::END, ended.end_unix_ns.max(head.start_unix_ns));
         self.span_attributes(out, facts, max_value_bytes);
         let (events, left_out) =
             gathered.events.split_at(if attempt.has_events { gathered.events.len() } else { 0 });
-        self.events(out, head, events, max_value_bytes);
+        self.events(out, head, gathered, events, max_value_bytes);
         count(out, span_field::DROPPED_EVENTS, gathered.dropped_events + left_out.len());
         if attempt.shares > 1 {
-            write_attribute(out, span_field::ATTRIBUTES, semantics::TRUNCATED, |out| {
-                bool_value(out, true);
-            });
+            write_bool(out, span_field::ATTRIBUTES, semantics::TRUNCATED, true);
         }
         outer_link(out, head);
         status(out, &ended.status, max_value_bytes);
@@ -142,10 +132,8 @@ impl Encoder {
         };
         self.attributes.write_all(out, place, facts.attributes);
         semantics::describe(facts, &mut |key, value| match value {
-            Added::Text(text) => write_text_attribute(out, place.field, key, text),
-            Added::Int(number) => {
-                write_attribute(out, place.field, key, |out| int_value(out, number));
-            }
+            Added::Text(text) => write_text(out, place.field, key, text),
+            Added::Int(number) => write_int(out, place.field, key, number),
             Added::Double(number) => {
                 self.attributes.write(out, place, key, &number.into());
             }
@@ -160,6 +148,7 @@ impl Encoder {
         &mut self,
         out: &mut Vec<u8>,
         head: &SpanHead,
+        gathered: &Gathered,
         events: &[SpanEvent],
         max_bytes: usize,
     ) {
@@ -175,8 +164,8 @@ impl Encoder {
             max_bytes,
         };
         for event in events {
-            let attributes =
-                Attributes::merge(event.attributes.iter(), self.limits.event_attributes);
+            let recorded = gathered.attributes_of(event).iter();
+            let attributes = Attributes::merge(recorded, self.limits.event_attributes);
             wire::message(out, span_field::EVENTS, |out| {
                 wire::fixed64(out, TIME, event.time_unix_ns);
                 wire::bytes(out, NAME, event.kind.as_str().as_bytes());
@@ -187,12 +176,25 @@ impl Encoder {
     }
 }
 
+/// Writes the span's name: its parts with a blank between them.
+fn name(out: &mut Vec<u8>, (first, second): (&str, Option<&str>), max_bytes: usize) {
+    let first = wire::cut_to_bytes(first, max_bytes);
+    wire::message(out, span_field::NAME, |out| {
+        out.extend_from_slice(first.as_bytes());
+        if let Some(second) = second.filter(|_| first.len() < max_bytes) {
+            let second = wire::cut_to_bytes(second, max_bytes - first.len() - 1);
+            out.push(b' ');
+            out.extend_from_slice(second.as_bytes());
+        }
+    });
+}
+
 /// The class of the last exception of a span that failed.
-fn error_type<'a>(status: &Status, events: &'a [SpanEvent]) -> Option<&'a Value> {
+fn error_type<'a>(status: &Status, gathered: &'a Gathered) -> Option<&'a Value> {
     let Status::Error { .. } = status else { return None };
-    let exceptions = events.iter().rev();
-    exceptions
-        .flat_map(|event| &event.attributes)
+    let latest_first = gathered.events.iter().rev();
+    latest_first
+        .flat_map(|event| gathered.attributes_of(event))
         .find_map(|(key, value)| (key == keys::EXCEPTION_TYPE).then_some(value))
 }
 

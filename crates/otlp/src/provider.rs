@@ -118,6 +118,7 @@ impl OpenTelemetryProvider {
         } else {
             self.delivery.too_large();
         }
+        self.assembler.reuse(gathered);
         if ended.span.is_root() {
             self.sessions.remove(&root);
             self.encoder.forget(root);

@@ -4,8 +4,6 @@
 //! (`gen_ai.*`, as of v1.41) and OpenInference's. What a program recorded itself under one of these names stays as it is.
 //! Tokens and cost stand on model calls only, so that no backend counts them twice.
 
-use std::borrow::Cow;
-
 use callboard_core::{SpanHead, SpanKind, Value, keys};
 
 use crate::assemble::Usage;
@@ -48,6 +46,8 @@ pub(crate) struct SpanFacts<'a> {
     pub(crate) session: Option<&'a Value>,
     /// The class of the exception that it failed with.
     pub(crate) error_type: Option<&'a Value>,
+    /// The agent that does what the span covers.
+    agent: Option<&'a Value>,
 }
 
 /// A value that the exporter adds.
@@ -62,7 +62,7 @@ pub(crate) enum Added<'a> {
 /// the AG2 draft has an empty text for None, the GenAI conventions have no attribute.
 pub(crate) fn is_exported(key: &str, value: &Value) -> bool {
     let is_own = matches!(key, keys::SPAN_TYPE | keys::CORE_SPAN_ID | keys::TRACE_ID);
-    let is_nothing = *value == Value::Null && key.starts_with("gen_ai.");
+    let is_nothing = matches!(value, Value::Null) && key.starts_with("gen_ai.");
     !is_own && !is_nothing
 }
 
@@ -86,18 +86,16 @@ pub(crate) fn session(head: &SpanHead) -> Option<&Value> {
     head.attribute(SESSION_ID).or_else(|| head.attribute(CONVERSATION_ID))
 }
 
-/// The span's name: the GenAI conventions' where they have one, else the kind's value; a root's is the workflow's.
-pub(crate) fn span_name<'a>(facts: &SpanFacts<'a>) -> Cow<'a, str> {
-    let named = |operation: &'static str, of: Option<&Value>| match of.and_then(Value::as_str) {
-        Some(name) => Cow::Owned(format!("{operation} {name}")),
-        None => Cow::Borrowed(operation),
-    };
+/// The span's name, in one part or two: the GenAI conventions' where they have one, else the kind's value; a root's is the
+/// workflow's.
+pub(crate) fn span_name<'a>(facts: &SpanFacts<'a>) -> (&'a str, Option<&'a str>) {
+    let named = |operation, of: Option<&'a Value>| (operation, of.and_then(Value::as_str));
     match &facts.head.kind {
-        _ if facts.head.is_root() => Cow::Borrowed(facts.head.run.name.as_str()),
+        _ if facts.head.is_root() => (&facts.head.run.name, None),
         SpanKind::LlmCall => named("chat", facts.model()),
         SpanKind::ToolCall => named("execute_tool", facts.tool()),
-        SpanKind::Reply => named("invoke_agent", facts.agent()),
-        kind => Cow::Borrowed(kind.as_str()),
+        SpanKind::Reply => named("invoke_agent", facts.agent),
+        kind => (kind.as_str(), None),
     }
 }
 
@@ -124,7 +122,7 @@ pub(crate) fn describe(facts: &SpanFacts<'_>, add: &mut impl FnMut(&'static str,
     if facts.head.is_root() {
         add_if_absent(WORKFLOW_NAME, Some(Added::Text(&run.name)));
     }
-    let agent = facts.agent();
+    let agent = facts.agent;
     add_if_absent(GEN_AI_AGENT_NAME, agent.map(Added::Recorded));
     add_if_absent(AGENT_NAME, agent.map(Added::Recorded));
     let (node, parent) = facts.graph_node();
@@ -169,6 +167,17 @@ fn openinference_kind(kind: &SpanKind) -> &'static str {
 }
 
 impl<'a> SpanFacts<'a> {
+    pub(crate) fn new(
+        head: &'a SpanHead,
+        attributes: &'a Attributes<'a>,
+        usage: &'a Usage,
+        session: Option<&'a Value>,
+        error_type: Option<&'a Value>,
+    ) -> Self {
+        let agent = agent(head, attributes, usage);
+        Self { head, attributes, usage, session, error_type, agent }
+    }
+
     fn get(&self, key: &str) -> Option<&'a Value> {
         self.attributes.get(key)
     }
@@ -181,28 +190,9 @@ impl<'a> SpanFacts<'a> {
         self.get(TOOL_NAME).or_else(|| self.get(FUNCTION_NAME))
     }
 
-    /// The agent that does what the span covers.
-    fn agent(&self) -> Option<&'a Value> {
-        let key = match self.head.kind {
-            SpanKind::Reply | SpanKind::ReplyFunction => keys::AGENT_RECIPIENT,
-            SpanKind::Chat
-            | SpanKind::NestedChat
-            | SpanKind::GroupChat
-            | SpanKind::Round
-            | SpanKind::Summary => keys::AGENT_SENDER,
-            SpanKind::GroupchatSelectSpeaker => SELECTOR,
-            _ => keys::AGENT_NAME,
-        };
-        self.get(GEN_AI_AGENT_NAME)
-            .or_else(|| self.get(key))
-            .or_else(|| self.get(keys::AGENT_NAME))
-            .or(self.usage.agent.as_ref())
-            .filter(|agent| **agent != Value::Null)
-    }
-
     /// Its place in the graph of who works for whom: a tool is its agent's, a reply that of the agent answered.
     fn graph_node(&self) -> (Option<&'a Value>, Option<&'a Value>) {
-        let agent = self.agent();
+        let agent = self.agent;
         match self.head.kind {
             SpanKind::ToolCall => (self.tool(), agent),
             SpanKind::Reply | SpanKind::ReplyFunction => {
@@ -211,6 +201,25 @@ impl<'a> SpanFacts<'a> {
             _ => (agent, None),
         }
     }
+}
+
+fn agent<'a>(head: &SpanHead, attributes: &Attributes<'a>, usage: &'a Usage) -> Option<&'a Value> {
+    let key = match head.kind {
+        SpanKind::Reply | SpanKind::ReplyFunction => keys::AGENT_RECIPIENT,
+        SpanKind::Chat
+        | SpanKind::NestedChat
+        | SpanKind::GroupChat
+        | SpanKind::Round
+        | SpanKind::Summary => keys::AGENT_SENDER,
+        SpanKind::GroupchatSelectSpeaker => SELECTOR,
+        _ => keys::AGENT_NAME,
+    };
+    attributes
+        .get(GEN_AI_AGENT_NAME)
+        .or_else(|| attributes.get(key))
+        .or_else(|| attributes.get(keys::AGENT_NAME))
+        .or(usage.agent.as_ref())
+        .filter(|agent| **agent != Value::Null)
 }
 
 /// The bytes as lower-case hex digits.

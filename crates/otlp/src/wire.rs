@@ -8,6 +8,7 @@ const FIXED64: u64 = 1;
 const FIXED32: u64 = 5;
 
 /// Appends `number` in seven-bit groups, the lowest first.
+#[inline]
 pub(crate) fn varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -17,40 +18,53 @@ pub(crate) fn varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// How many bytes [`varint`] appends.
+#[inline]
 pub(crate) fn varint_len(number: u64) -> usize {
     ((64 - (number | 1).leading_zeros()) as usize).div_ceil(7)
 }
 
 /// Appends a whole number.
+#[inline]
 pub(crate) fn uint(out: &mut Vec<u8>, field: u64, number: u64) {
     varint(out, field << 3);
     varint(out, number);
 }
 
 /// Appends a number of eight bytes.
+#[inline]
 pub(crate) fn fixed64(out: &mut Vec<u8>, field: u64, number: u64) {
     varint(out, field << 3 | FIXED64);
     out.extend_from_slice(&number.to_le_bytes());
 }
 
 /// Appends a number of four bytes.
+#[inline]
 pub(crate) fn fixed32(out: &mut Vec<u8>, field: u64, number: u32) {
     varint(out, field << 3 | FIXED32);
     out.extend_from_slice(&number.to_le_bytes());
 }
 
+/// The one byte that precedes the length of a field below 16.
+#[inline]
+pub(crate) const fn tag(field: u64) -> u8 {
+    (field << 3 | LENGTH_DELIMITED) as u8
+}
+
 /// Appends bytes, or text as its UTF-8.
+#[inline]
 pub(crate) fn bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     header(out, field, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// How many bytes [`bytes`] appends, for a field below 16.
+#[inline]
 pub(crate) fn bytes_len(length: usize) -> usize {
     1 + varint_len(length as u64) + length
 }
 
 /// Appends what precedes a field of this length.
+#[inline]
 pub(crate) fn header(out: &mut Vec<u8>, field: u64, length: usize) {
     varint(out, field << 3 | LENGTH_DELIMITED);
     varint(out, length as u64);

@@ -10,11 +10,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Weak};
 
 use crate::event::EventKind;
-use crate::id::SpanId;
+use crate::id::{IdHasher, SpanId};
 use crate::record::{Event, Record, SpanChanged, SpanEnded};
 use crate::span::{EndedBy, RunHead, SpanHead, SpanKind, Status};
 use crate::time::UnixNanos;
@@ -198,23 +198,3 @@ impl Assembler {
 
 /// The kind of a span whose start was dropped because the queue was full.
 const START_DROPPED: &str = "start_dropped";
-
-/// Span ids are random already.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-}

@@ -3,7 +3,7 @@
 //! The values are the AG2 telemetry draft's: text, numbers and truth values as they are, None as empty text, anything else
 //! as JSON text; lists of texts as such where the GenAI conventions ask for them.
 
-use callboard_core::json::{base64, write_text, write_value};
+use callboard_core::json::{self, base64};
 use callboard_core::{SpanId, Value};
 
 use crate::config::{Protocol, ResolvedConfig};
@@ -13,18 +13,24 @@ use crate::{semantics, wire};
 /// Attributes in order, each key once: the last value counts.
 pub(crate) struct Attributes<'a> {
     list: Vec<(&'a str, &'a Value)>,
+    /// Whether there is a key outside of the AG2 draft's names.
+    has_other_names: bool,
     /// How many there was no room for.
     pub(super) dropped: usize,
 }
+
+const AG2_NAMES: &str = "ag2.";
 
 impl<'a> Attributes<'a> {
     pub(super) fn merge(
         attributes: impl Iterator<Item = &'a (callboard_core::Key, Value)>,
         most: usize,
     ) -> Self {
-        let mut merged = Self { list: Vec::with_capacity(16), dropped: 0 };
+        let list = Vec::with_capacity(16);
+        let mut merged = Self { list, has_other_names: false, dropped: 0 };
         for (key, value) in attributes {
             let key = key.as_str();
+            merged.has_other_names |= !key.starts_with(AG2_NAMES);
             match merged.list.iter().position(|(known, _)| *known == key) {
                 Some(at) => merged.list[at].1 = value,
                 None if merged.list.len() < most => merged.list.push((key, value)),
@@ -35,6 +41,9 @@ impl<'a> Attributes<'a> {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
+        if !self.has_other_names && !key.starts_with(AG2_NAMES) {
+            return None;
+        }
         self.list.iter().find(|(known, _)| *known == key).map(|(_, value)| *value)
     }
 }
@@ -97,9 +106,7 @@ impl AttributeEncoder {
             omitted += self.write(out, place, key, value);
         }
         if omitted > 0 {
-            write_attribute(out, place.field, semantics::HISTORY_OMITTED, |out| {
-                int_value(out, omitted as i64);
-            });
+            write_int(out, place.field, semantics::HISTORY_OMITTED, omitted as i64);
         }
     }
 
@@ -114,29 +121,25 @@ impl AttributeEncoder {
         let Place { field, run, max_chars, max_bytes } = place;
         let cut = |text| wire::cut_to_bytes(wire::cut_to_chars(text, max_chars), max_bytes);
         match value {
-            Value::Null => write_text_attribute(out, field, key, ""),
-            Value::Text(text) => write_text_attribute(out, field, key, cut(text)),
-            Value::Bool(truth) => {
-                write_attribute(out, field, key, |out| bool_value(out, *truth));
-            }
-            Value::Int(number) => write_attribute(out, field, key, |out| int_value(out, *number)),
+            Value::Null => write_text(out, field, key, ""),
+            Value::Text(text) => write_text(out, field, key, cut(text)),
+            Value::Bool(truth) => write_bool(out, field, key, *truth),
+            Value::Int(number) => write_int(out, field, key, *number),
             Value::Double(number) if number.is_finite() || !self.only_finite => {
-                write_attribute(out, field, key, |out| double_value(out, *number));
+                write_double(out, field, key, *number);
             }
-            Value::Double(_) => {
-                write_text_attribute(out, field, key, value.to_json().trim_matches('"'));
-            }
-            Value::Bytes(bytes) => write_text_attribute(out, field, key, cut(&base64(bytes))),
+            Value::Double(_) => write_text(out, field, key, value.to_json().trim_matches('"')),
+            Value::Bytes(bytes) => write_text(out, field, key, cut(&base64(bytes))),
             Value::List(values) if semantics::is_array(key) && are_texts(values) => {
                 let texts = values.iter().map(|value| cut(value.as_str().unwrap_or_default()));
-                write_attribute(out, field, key, |out| array_value(out, texts));
+                write_texts(out, field, key, texts);
             }
             Value::List(_) | Value::Map(_) | Value::Messages(_) => {
                 let mut json = std::mem::take(&mut self.json);
                 json.clear();
                 let most = max_chars.min(max_bytes);
                 let omitted = self.write_json(&mut json, value, (run, key), most);
-                write_text_attribute(out, field, key, cut(&json));
+                write_text(out, field, key, cut(&json));
                 self.json = json;
                 return omitted;
             }
@@ -177,7 +180,7 @@ impl AttributeEncoder {
                     if index > 0 {
                         json.push(',');
                     }
-                    write_text(json, key);
+                    json::write_text(json, key);
                     json.push(':');
                     omitted += self.write_json(json, value, owner, max_bytes);
                 }
@@ -185,7 +188,7 @@ impl AttributeEncoder {
                 omitted
             }
             plain => {
-                write_value(json, plain);
+                json::write_value(json, plain);
                 0
             }
         }
@@ -201,47 +204,58 @@ const INT_VALUE: u64 = 3;
 const DOUBLE_VALUE: u64 = 4;
 const ARRAY_VALUE: u64 = 5;
 
-/// Writes an attribute that is a text: the most common one, with all lengths known beforehand.
-pub(super) fn write_text_attribute(out: &mut Vec<u8>, field: u64, key: &str, text: &str) {
-    let value_len = wire::bytes_len(text.len());
-    wire::header(out, field, wire::bytes_len(key.len()) + wire::bytes_len(value_len));
-    wire::bytes(out, KEY, key.as_bytes());
-    wire::header(out, VALUE, value_len);
+/// Writes what stands before an attribute's value, which is `value_len` bytes long.
+fn begin(out: &mut Vec<u8>, field: u64, key: &str, value_len: usize) {
+    let length = wire::bytes_len(key.len()) + wire::bytes_len(value_len);
+    if length < 0x80 {
+        // As nearly always: each length within takes one byte.
+        out.reserve(2 + length);
+        out.extend_from_slice(&[wire::tag(field), length as u8, wire::tag(KEY), key.len() as u8]);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&[wire::tag(VALUE), value_len as u8]);
+    } else {
+        wire::header(out, field, length);
+        wire::bytes(out, KEY, key.as_bytes());
+        wire::header(out, VALUE, value_len);
+    }
+}
+
+pub(super) fn write_text(out: &mut Vec<u8>, field: u64, key: &str, text: &str) {
+    begin(out, field, key, wire::bytes_len(text.len()));
     wire::bytes(out, STRING_VALUE, text.as_bytes());
 }
 
-pub(super) fn write_attribute(
-    out: &mut Vec<u8>,
-    field: u64,
-    key: &str,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
-    wire::message(out, field, |out| {
-        wire::bytes(out, KEY, key.as_bytes());
-        wire::message(out, VALUE, write);
-    });
-}
-
-pub(super) fn bool_value(out: &mut Vec<u8>, truth: bool) {
+pub(super) fn write_bool(out: &mut Vec<u8>, field: u64, key: &str, truth: bool) {
+    begin(out, field, key, 2);
     wire::uint(out, BOOL_VALUE, u64::from(truth));
 }
 
-pub(super) fn int_value(out: &mut Vec<u8>, number: i64) {
+pub(super) fn write_int(out: &mut Vec<u8>, field: u64, key: &str, number: i64) {
+    begin(out, field, key, 1 + wire::varint_len(number as u64));
     wire::uint(out, INT_VALUE, number as u64);
 }
 
-fn double_value(out: &mut Vec<u8>, number: f64) {
+fn write_double(out: &mut Vec<u8>, field: u64, key: &str, number: f64) {
+    begin(out, field, key, 9);
     wire::fixed64(out, DOUBLE_VALUE, number.to_bits());
 }
 
-/// A list of texts.
-fn array_value<'a>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
+/// Writes a list of texts.
+fn write_texts<'a>(
+    out: &mut Vec<u8>,
+    field: u64,
+    key: &str,
+    texts: impl Iterator<Item = &'a str> + Clone,
+) {
     const VALUES: u64 = 1;
-    wire::message(out, ARRAY_VALUE, |out| {
-        for text in texts {
-            wire::message(out, VALUES, |out| wire::bytes(out, STRING_VALUE, text.as_bytes()));
-        }
-    });
+    let each = |text: &str| wire::bytes_len(wire::bytes_len(text.len()));
+    let length = texts.clone().map(each).sum();
+    begin(out, field, key, wire::bytes_len(length));
+    wire::header(out, ARRAY_VALUE, length);
+    for text in texts {
+        wire::header(out, VALUES, wire::bytes_len(text.len()));
+        wire::bytes(out, STRING_VALUE, text.as_bytes());
+    }
 }
 
 /// Whether all are texts, or none at all: an answer without a finish reason still has its place in the list.
@@ -302,6 +316,21 @@ mod tests {
             if let AnyValue::StringValue(text) = decoded("key", &value, place) {
                 prop_assert!(text.len() <= max_bytes && text.chars().count() <= max_chars);
             }
+        }
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_read_back() {
+        for length in (90..140).chain(16_370..16_390) {
+            let text = "x".repeat(length);
+            assert_eq!(
+                decoded("key", &text.clone().into(), PLACE),
+                AnyValue::StringValue(text.clone())
+            );
+            assert_eq!(
+                decoded(&text, &"value".into(), PLACE),
+                AnyValue::StringValue("value".into())
+            );
         }
     }
 
