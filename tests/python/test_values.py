@@ -7,7 +7,6 @@ import enum
 import gc
 import math
 import signal
-import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -86,12 +85,12 @@ def test_numbers_that_nobody_has_room_for() -> None:
     assert record(-(2**63) - 1) == "-9223372036854775809"
     assert math.isnan(record(math.nan))
     assert record(-math.inf) == -math.inf
-    # Python itself refuses to write out so many digits since 3.11.
-    shown = record(10**5000)
-    assert shown in (
-        "<int: str() raised ValueError>",
-        str(10**5000) if sys.version_info < (3, 11) else None,
-    )
+    # Newer Pythons refuse to write out so many digits.
+    try:
+        digits = str(10**5000)
+    except ValueError:
+        digits = "<int: str() raised ValueError>"
+    assert record(10**5000) == digits
 
 
 def test_text_that_is_no_unicode_is_kept_as_far_as_it_is() -> None:
@@ -340,9 +339,10 @@ def test_near_the_end_of_the_stack_recording_does_not_raise() -> None:
         try:
             descend()
         except RecursionError:
-            return  # From here not even a function of Python's own can be called.
+            return
         returns += 1
-        if returns <= 50:
+        # From the innermost levels not even a function of Python's own can be called.
+        if 2 < returns <= 52:
             span = manager.start_span(SpanKind.REASONING, None, given)
             manager.set_attribute(span, "set", given)
             manager.record_event("told", given)
