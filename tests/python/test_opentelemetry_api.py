@@ -90,6 +90,50 @@ expected = {"one": ids(one), "two": ids(two)}
     assert found == expected
 
 
+def test_a_span_that_another_task_or_thread_ends_is_no_parent_any_more():
+    found, expected = children("""
+import threading
+
+async def main():
+    async with telemetry_context(manager):
+        root = manager.get_current_span()
+        span = manager.start_span(SpanKind.CHAT)
+        async def end():
+            manager.end_span()
+            child("in the task")
+        await asyncio.create_task(end())
+        manager.record_event("noticed")
+        child("after the task")
+        span = manager.start_span(SpanKind.CHAT)
+        thread = threading.Thread(target=span.end)
+        thread.start()
+        thread.join()
+        with manager.start_span(SpanKind.CHAT) as span:
+            child("within the next")
+        child("after the next")
+        return root, span
+
+root, span = asyncio.run(main())
+expected = {"in the task": ids(root), "after the task": ids(root), "after the next": ids(root), "within the next": ids(span)}
+""")
+    assert found == expected
+
+
+def test_spans_that_end_out_of_turn():
+    found, expected = children("""
+with telemetry_context(manager):
+    root = manager.get_current_span()
+    first = manager.start_span("first")
+    beside = manager.start_span("beside", root)
+    first.end()
+    child("first has ended")
+    beside.end()
+    child("both have ended")
+expected = {"first has ended": ids(beside), "both have ended": ids(root)}
+""")
+    assert found == expected
+
+
 def test_a_span_that_nobody_holds_is_let_go_of():
     found, expected = children("""
 with telemetry_context(manager):

@@ -25,7 +25,7 @@ pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
 }
 
 /// Restores what was current for the OpenTelemetry API.
-pub(crate) fn detach(py: Python<'_>, before: Option<Py<PyAny>>) {
+pub(crate) fn detach(py: Python<'_>, before: Option<&Py<PyAny>>) {
     let Some(before) = before else { return };
     let bridge = py.import(intern!(py, "callboard._otel"));
     quietly(py, bridge.and_then(|bridge| bridge.call_method1(intern!(py, "detach"), (before,))));

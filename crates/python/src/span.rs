@@ -37,7 +37,7 @@ struct Live {
     run: Arc<RunOwner>,
     /// What was current when this became current.
     previous: Mutex<Option<Py<SpanContext>>>,
-    otel_before: Mutex<Option<Py<PyAny>>>,
+    otel_before: Option<Py<PyAny>>,
 }
 
 impl Drop for Live {
@@ -98,7 +98,7 @@ impl SpanContext {
         run: Arc<RunOwner>,
         previous: Option<Bound<'py, SpanContext>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
-        let otel_before = Mutex::new(otel::attach(py, &span));
+        let otel_before = otel::attach(py, &span);
         let previous = Mutex::new(previous.map(Bound::unbind));
         let live = Live { span, run, previous, otel_before };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
@@ -107,7 +107,7 @@ impl SpanContext {
     }
 
     fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
-        let live = Live { span, run, previous: Mutex::default(), otel_before: Mutex::default() };
+        let live = Live { span, run, previous: Mutex::default(), otel_before: None };
         Bound::new(py, Self { state: State::Live(live) })
     }
 
@@ -443,7 +443,7 @@ impl SpanContext {
 
     /// Makes current for the OpenTelemetry API what was before this span.
     pub(crate) fn detach_otel(&self, py: Python<'_>) {
-        otel::detach(py, self.live().and_then(|live| taken(&live.otel_before)));
+        otel::detach(py, self.live().and_then(|live| live.otel_before.as_ref()));
     }
 }
 
@@ -477,7 +477,7 @@ impl Activation {
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
         let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(before) = entered {
-            otel::detach(py, before.otel_before);
+            otel::detach(py, before.otel_before.as_ref());
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }
     }
