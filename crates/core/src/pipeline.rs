@@ -6,7 +6,7 @@
 //!                                                       └▶ lane ─▶ own thread ─▶ the user's provider
 //! ```
 //!
-//! - The program's threads only push: a lock that is held for nanoseconds, no wake-up unless the queue is half full.
+//! - The program's threads only push: a lock that is held for nanoseconds, and no wake-up unless much waits.
 //! - Everything is bounded in bytes. Above three quarters of a bound message bodies go first, so that structure and cost
 //!   still fit; at the bound whole records go. Both are counted.
 //! - A record is numbered when it is pushed; a barrier waits for a number to have been delivered, or flushed, by a lane.
@@ -39,9 +39,9 @@ pub struct PipelineConfig {
     pub queue_bytes: usize,
     /// The most bytes that may wait for one provider, so that a slow one leaves room for the others. Default: 32 MiB.
     pub provider_queue_bytes: usize,
-    /// How often the queue is looked at while there is something to record. Default: 5 ms.
+    /// How often the queue is looked at while there is something to record. Default: 25 ms.
     pub poll_interval: Duration,
-    /// How often it is looked at when nothing was recorded for a while. Default: 50 ms.
+    /// How often it is looked at when nothing was recorded for a while. Default: 100 ms.
     pub idle_poll_interval: Duration,
 }
 
@@ -50,11 +50,15 @@ impl Default for PipelineConfig {
         Self {
             queue_bytes: 64 << 20,
             provider_queue_bytes: 32 << 20,
-            poll_interval: Duration::from_millis(5),
-            idle_poll_interval: Duration::from_millis(50),
+            poll_interval: Duration::from_millis(25),
+            idle_poll_interval: Duration::from_millis(100),
         }
     }
 }
+
+/// So many bytes are not left to wait for the next look: they would take memory that has yet to be paged in, and spill
+/// from the processor's cache before they are looked at.
+const WAKING_BYTES: usize = 256 << 10;
 
 /// What a pipeline has counted since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -239,7 +243,7 @@ impl Pipeline {
         queue.recorded += records;
         // What a stuck provider holds is room that the queue does not have.
         let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
-        let wants_waking = queue.buffers.bytes > room / 2 && !queue.kicked;
+        let wants_waking = queue.buffers.bytes > WAKING_BYTES.min(room / 2) && !queue.kicked;
         queue.kicked |= wants_waking;
         drop(queue);
         if wants_waking {
