@@ -141,6 +141,8 @@ pub struct Pipeline {
     queue: Mutex<Queue>,
     /// Wakes the thread, and whoever waits for it to rest.
     wake: Condvar,
+    /// Wakes the thread from its rest. Nothing else does: awake for an instant it would hold the queue, during a fork too.
+    resumed: Condvar,
     lanes: Mutex<Vec<Arc<Lane>>>,
     /// Lanes whose provider was deregistered and has yet to shut down, on a thread of callboard's.
     leaving: Mutex<Vec<Arc<Lane>>>,
@@ -185,6 +187,7 @@ impl Pipeline {
             processors,
             queue: Mutex::default(),
             wake: Condvar::new(),
+            resumed: Condvar::new(),
             lanes: Mutex::default(),
             leaving: Mutex::default(),
             next_provider: AtomicU64::new(0),
@@ -273,10 +276,11 @@ impl Pipeline {
 
     /// Delivers to the provider what was recorded so far, within `timeout`, and then lets it shut down in its own time.
     pub(crate) fn deregister(&self, id: ProviderId, timeout: Duration) -> bool {
+        self.wait_delivered(id, timeout);
+        let _no_fork = fork::hold_off();
         let Some(lane) = self.lane(id) else {
             return false;
         };
-        self.wait_delivered(id, timeout);
         lock(&self.lanes).retain(|other| other.id != id);
         lane.close();
         lock(&self.leaving).push(lane);
@@ -286,6 +290,7 @@ impl Pipeline {
 
     /// Waits until the provider was handed everything recorded so far; false when `timeout` passed before.
     pub(crate) fn wait_delivered(&self, id: ProviderId, timeout: Duration) -> bool {
+        let no_fork = fork::hold_off();
         let Some(lane) = self.lane(id) else {
             return true;
         };
@@ -294,6 +299,7 @@ impl Pipeline {
             return true;
         }
         self.kick();
+        drop(no_fork);
         lane.wait_delivered(through, deadline_after(timeout))
     }
 
@@ -304,12 +310,14 @@ impl Pipeline {
             return true;
         }
         let deadline = deadline_after(timeout);
+        let no_fork = fork::hold_off();
         let through = lock(&self.queue).recorded;
         let lanes = lock(&self.lanes).clone();
         for lane in &lanes {
             lane.want_flush(through);
         }
         self.kick();
+        drop(no_fork);
         lanes.iter().all(|lane| lane.wait_flushed(through, deadline))
     }
 
@@ -328,8 +336,10 @@ impl Pipeline {
             return true;
         }
         let deadline = deadline_after(timeout);
+        let no_fork = fork::hold_off();
         let lanes = lock(&self.lanes).clone();
         self.stop();
+        drop(no_fork);
         on_callboard_thread() || lanes.iter().all(|lane| lane.wait_closed(deadline))
     }
 
@@ -434,7 +444,7 @@ impl Pipeline {
         while queue.pausing {
             queue.resting = true;
             self.wake.notify_all();
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.resumed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         queue.resting = false;
         queue
@@ -484,7 +494,7 @@ impl Pipeline {
 
     pub(crate) fn resume(&self) {
         lock(&self.queue).pausing = false;
-        self.wake.notify_all();
+        self.resumed.notify_all();
     }
 
     /// Starts anew in a forked child. Whatever a thread of the parent's may hold is left alone and never freed.

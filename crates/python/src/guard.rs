@@ -2,6 +2,7 @@
 //!
 //! What such code raises is kept from the program, and a thread that the interpreter's end catches inside it stays there.
 
+use callboard_core::fork;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -29,7 +30,10 @@ pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
 /// as newer Pythons do it, until the process is gone. Whatever may run Python code in `work` goes through
 /// [`call_on_own_thread`].
 pub(crate) fn attached_on_own_thread<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    // Before Python 3.13 a fork does not mind that another thread is just getting to know the interpreter.
+    let no_fork = fork::hold_off();
     Python::try_attach(|py| {
+        drop(no_fork);
         let caught = ParkedByUnwinding;
         let done = work(py);
         std::mem::forget(caught);

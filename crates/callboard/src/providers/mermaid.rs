@@ -23,7 +23,7 @@ pub use self::diagram::DiagramOptions;
 pub use self::transcript::Interaction;
 use self::transcript::Transcript;
 use crate::providers::page::escape_html;
-use crate::providers::readers::Deliveries;
+use crate::providers::readers::{Deliveries, Reading};
 
 /// How a diagram provider is made: what is not set has its default.
 #[derive(Clone, Debug)]
@@ -127,9 +127,8 @@ impl MermaidDiagramProvider {
     }
 
     /// The transcript, with everything in it that the caller recorded.
-    fn read(&self) -> MutexGuard<'_, Transcript> {
-        self.shared.deliveries.wait();
-        self.transcript()
+    fn read(&self) -> Reading<'_, Transcript> {
+        self.shared.deliveries.read(&self.shared.transcript)
     }
 
     fn transcript(&self) -> MutexGuard<'_, Transcript> {

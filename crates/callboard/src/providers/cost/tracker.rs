@@ -9,7 +9,7 @@ use callboard_core::{
 use super::ledger::{CostSummary, Ledger, Share, Unpriced};
 use super::money::Money;
 use super::report;
-use crate::providers::readers::Deliveries;
+use crate::providers::readers::{Deliveries, Reading};
 
 /// How a cost tracker is made: what is not set has its default.
 #[derive(Clone, Debug)]
@@ -139,9 +139,8 @@ impl CostTrackerProvider {
     }
 
     /// The books, with everything in them that the caller recorded.
-    fn read(&self) -> MutexGuard<'_, Ledger> {
-        self.books.deliveries.wait();
-        self.ledger()
+    fn read(&self) -> Reading<'_, Ledger> {
+        self.books.deliveries.read(&self.books.ledger)
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
