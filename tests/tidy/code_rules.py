@@ -75,7 +75,7 @@ WALLS = {
 }
 """Heavy dependencies, and the crates that wall them off. `store` and `server` have no code yet."""
 
-CORE_DEPENDENCIES = {"fastrand", "getrandom", "log", "serde_json", "slab", "smol_str", "thiserror"}
+CORE_DEPENDENCIES = {"fastrand", "getrandom", "log", "rustix", "serde_json", "smol_str", "thiserror"}
 """Everything that core uses. It stays small: whoever embeds callboard builds it."""
 
 INTERNAL_DEPENDENCIES = {

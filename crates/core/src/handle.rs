@@ -1,20 +1,17 @@
 //! The handle of a span: how a program says what happens in a run.
 //!
 //! Recording does as little as it can on the program's thread: an id, a clock reading, a push into the queue. A handle
-//! keeps what is set on it and hands it over with the span's next event or its end, not attribute by attribute.
+//! keeps nothing of what is recorded through it; who asks for a span's attributes is answered by the pipeline.
 //! Nothing here fails, whatever the program does: a call that makes no sense (ending twice, say) does nothing.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-
-use slab::Slab;
+use std::sync::{Arc, Weak};
 
 use crate::event::EventKind;
 use crate::fork;
 use crate::id::{IdSource, SpanId, TraceId};
 use crate::keys;
-use crate::pipeline::{Happening, Pipeline, RunNumber, SpanReference, lock};
+use crate::pipeline::{Happening, Particulars, Pipeline, RunNumber, SpanReference};
 use crate::span::{EndedBy, RunHead, SpanKind, Status};
 use crate::time::{RunClock, UnixNanos};
 use crate::value::{Attribute, Key, Text, Value, find};
@@ -32,26 +29,15 @@ pub struct WeakSpan(Weak<SpanCell>);
 
 struct SpanCell {
     run: Arc<Run>,
-    span_id: SpanId,
+    reference: SpanReference,
     parent_span_id: Option<SpanId>,
     kind: SpanKind,
     start_unix_ns: UnixNanos,
-    start_attributes: Vec<Attribute>,
-    /// Its place among the open spans of its run.
-    place: usize,
     /// The fork generation that it was started in: a forked child leaves its parent's spans alone.
     process: u32,
+    /// It was started when its run had ended, and goes on by itself.
+    is_late: bool,
     ended: AtomicBool,
-    changes: Mutex<Changes>,
-}
-
-/// What was set on a span since its start.
-#[derive(Default)]
-struct Changes {
-    attributes: Vec<Attribute>,
-    /// How many of them were handed over already.
-    sent: usize,
-    status: Status,
 }
 
 /// One workflow, as long as a handle of one of its spans lives.
@@ -61,13 +47,11 @@ struct Run {
     pipeline: Arc<Pipeline>,
     ids: Arc<dyn IdSource>,
     clock: RunClock,
-    open: Mutex<Slab<Weak<SpanCell>>>,
+    /// The program ended its root, and with it whatever was open.
+    ended: AtomicBool,
     /// Tells the pipeline that something can still be recorded in this run.
     _handles: Arc<()>,
 }
-
-/// The most attributes that may be set on one span; what is set beyond is left out.
-const MOST_CHANGES: usize = 4096;
 
 /// Recording.
 impl Span {
@@ -88,7 +72,7 @@ impl Span {
             pipeline: pipeline.clone(),
             ids: ids.clone(),
             clock,
-            open: Mutex::default(),
+            ended: AtomicBool::new(false),
             _handles: handles,
         });
         run.start(root_span_id, None, SpanKind::Workflow, attributes)
@@ -110,48 +94,48 @@ impl Span {
         end_monotonic_ns: u64,
     ) {
         let run = &self.cell.run;
-        let started = Happening::Started {
-            parent: Some(self.span_id()),
-            kind,
-            time_unix_ns: run.clock.at(start_monotonic_ns),
-        };
-        let ended = Happening::Ended {
-            time_unix_ns: run.clock.at(end_monotonic_ns.max(start_monotonic_ns)),
-            status: Status::Unset,
-            ended_by: EndedBy::Program,
-        };
-        let span_id = run.ids.span_id();
-        run.push(span_id, &[], started, Cow::Owned(attributes));
-        run.push(span_id, &[], ended, Cow::Borrowed(&[]));
+        let span = SpanReference { run: run.number, span_id: run.ids.span_id() };
+        let started = Happening::Started { parent: Some(self.span_id()), kind };
+        let start_unix_ns = run.clock.at(start_monotonic_ns);
+        let end_unix_ns = run.clock.at(end_monotonic_ns.max(start_monotonic_ns));
+        run.pipeline.push(span, start_unix_ns, started, Particulars::Many(attributes));
+        run.pipeline.push(span, end_unix_ns, Happening::Ended(EndedBy::Program), Particulars::None);
+        run.pipeline.push(span, end_unix_ns, Happening::Released, Particulars::None);
     }
 
     /// Sets an attribute; a later value replaces an earlier one. After the span's end it does nothing.
     pub fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>) {
-        self.set_attributes([(key.into(), value.into())]);
+        self.change(Particulars::One((key.into(), value.into())));
     }
 
     /// Sets several attributes.
     pub fn set_attributes(&self, attributes: impl IntoIterator<Item = Attribute>) {
-        if self.is_ended() {
-            return;
+        let attributes: Vec<_> = attributes.into_iter().collect();
+        if !attributes.is_empty() {
+            self.change(Particulars::Many(attributes));
         }
-        let mut changes = lock(&self.cell.changes);
-        let room = MOST_CHANGES.saturating_sub(changes.attributes.len());
-        changes.attributes.extend(attributes.into_iter().take(room));
     }
 
-    /// Says how the span went. A later word replaces an earlier one.
+    fn change(&self, attributes: Particulars) {
+        if !self.is_ended() {
+            self.cell.push(self.cell.start_unix_ns, Happening::Changed, attributes);
+        }
+    }
+
+    /// Says how the span went. A later word replaces an earlier one. After the span's end it does nothing.
     pub fn set_status(&self, status: Status) {
-        lock(&self.cell.changes).status = status;
+        if !self.is_ended() {
+            let went = Happening::Went(Box::new(status));
+            self.cell.push(self.cell.start_unix_ns, went, Particulars::None);
+        }
     }
 
     /// Records an event in this span. After the span's end it does nothing.
     pub fn record_event(&self, kind: EventKind, attributes: Vec<Attribute>) {
-        if self.is_ended() {
-            return;
+        if !self.is_ended() {
+            let event = Happening::Event { kind };
+            self.cell.push(self.now(), event, Particulars::Many(attributes));
         }
-        let happening = Happening::Event { kind, time_unix_ns: self.now() };
-        lock(&self.cell.changes).hand_over(&self.cell, happening, attributes);
     }
 
     /// Records an exception as OpenTelemetry has it, and that the span failed.
@@ -167,8 +151,8 @@ impl Span {
 
     /// Ends the span. The end of a WORKFLOW span first ends whatever is still open in its run.
     pub fn end(&self) {
-        if self.is_root() && !self.is_ended() {
-            self.cell.run.end_open_spans();
+        if self.is_root() {
+            self.cell.run.ended.store(true, Ordering::Relaxed);
         }
         self.cell.end(EndedBy::Program);
     }
@@ -178,7 +162,7 @@ impl Span {
 impl Span {
     /// Its id.
     pub fn span_id(&self) -> SpanId {
-        self.cell.span_id
+        self.cell.reference.span_id
     }
 
     /// Its parent's id; none for the root of a run.
@@ -218,19 +202,20 @@ impl Span {
 
     /// Whether it has ended. A parent process's span counts as ended in a forked child.
     pub fn is_ended(&self) -> bool {
-        self.cell.ended.load(Ordering::Relaxed) || self.cell.process != fork::generation()
+        let cell = &self.cell;
+        let ended_with_its_run = cell.run.ended.load(Ordering::Relaxed) && !cell.is_late;
+        cell.ended.load(Ordering::Relaxed) || ended_with_its_run || cell.is_of_parent_process()
     }
 
-    /// The latest value under `key`.
+    /// The latest value under `key`; see [`attributes`](Self::attributes).
     pub fn attribute(&self, key: &str) -> Option<Value> {
-        let changes = lock(&self.cell.changes);
-        find(&changes.attributes, key).or_else(|| find(&self.cell.start_attributes, key)).cloned()
+        find(&self.attributes(), key).cloned()
     }
 
-    /// Everything set on it, in order, with the start's attributes first.
+    /// Everything set on it, in order, with the start's attributes first. They are looked for where they are on their way
+    /// to the providers, so this is slow beside recording.
     pub fn attributes(&self) -> Vec<Attribute> {
-        let changes = lock(&self.cell.changes);
-        self.cell.start_attributes.iter().chain(&changes.attributes).cloned().collect()
+        self.cell.run.pipeline.attributes_of(self.cell.reference)
     }
 
     /// A reference that does not keep the span open.
@@ -259,76 +244,46 @@ impl Run {
         kind: SpanKind,
         attributes: Vec<Attribute>,
     ) -> Span {
-        let time_unix_ns = self.clock.now();
-        let started = Happening::Started { parent, kind: kind.clone(), time_unix_ns };
-        self.push(span_id, &[], started, Cow::Borrowed(&attributes));
-        let mut open = lock(&self.open);
-        let vacant = open.vacant_entry();
+        let reference = SpanReference { run: self.number, span_id };
+        let start_unix_ns = self.clock.now();
+        let is_late = self.ended.load(Ordering::Relaxed);
+        let started = Happening::Started { parent, kind: kind.clone() };
+        self.pipeline.push(reference, start_unix_ns, started, Particulars::Many(attributes));
         let cell = Arc::new(SpanCell {
             run: self.clone(),
-            span_id,
+            reference,
             parent_span_id: parent,
             kind,
-            start_unix_ns: time_unix_ns,
-            start_attributes: attributes,
-            place: vacant.key(),
+            start_unix_ns,
             process: fork::generation(),
+            is_late,
             ended: AtomicBool::new(false),
-            changes: Mutex::default(),
         });
-        vacant.insert(Arc::downgrade(&cell));
         Span { cell }
-    }
-
-    fn push(
-        &self,
-        span_id: SpanId,
-        changed: &[Attribute],
-        happening: Happening,
-        attributes: Cow<'_, [Attribute]>,
-    ) {
-        let span = SpanReference { run: self.number, span_id };
-        self.pipeline.push(span, changed, happening, attributes);
-    }
-
-    /// Ends what is still open, the latest first.
-    fn end_open_spans(&self) {
-        let mut open: Vec<_> =
-            lock(&self.open).iter().filter_map(|(_, cell)| cell.upgrade()).collect();
-        open.sort_by_key(|cell| std::cmp::Reverse((cell.start_unix_ns, cell.span_id)));
-        for cell in open.iter().filter(|cell| cell.span_id != self.head.root_span_id) {
-            cell.end(EndedBy::RunEnd);
-        }
     }
 }
 
 impl SpanCell {
+    fn push(&self, time_unix_ns: UnixNanos, happening: Happening, particulars: Particulars) {
+        self.run.pipeline.push(self.reference, time_unix_ns, happening, particulars);
+    }
+
+    fn is_of_parent_process(&self) -> bool {
+        self.process != fork::generation()
+    }
+
     fn end(&self, ended_by: EndedBy) {
-        if self.process != fork::generation() || self.ended.swap(true, Ordering::AcqRel) {
-            return;
+        if !self.is_of_parent_process() && !self.ended.swap(true, Ordering::AcqRel) {
+            self.push(self.run.clock.now(), Happening::Ended(ended_by), Particulars::None);
         }
-        lock(&self.run.open).try_remove(self.place);
-        let mut changes = lock(&self.changes);
-        if let Some(mark) = ended_by.mark() {
-            changes.attributes.push((keys::SPAN_ENDED_BY.into(), mark.into()));
-        }
-        let (time_unix_ns, status) = (self.run.clock.now(), changes.status.clone());
-        let ended = Happening::Ended { time_unix_ns, status, ended_by };
-        changes.hand_over(self, ended, Vec::new());
     }
 }
 
 impl Drop for SpanCell {
     fn drop(&mut self) {
         self.end(EndedBy::Dropped);
-    }
-}
-
-impl Changes {
-    /// Hands over what was set on the span since the last time, and then what happened to it.
-    fn hand_over(&mut self, cell: &SpanCell, happening: Happening, attributes: Vec<Attribute>) {
-        let unsent = self.attributes.get(self.sent..).unwrap_or_default();
-        cell.run.push(cell.span_id, unsent, happening, Cow::Owned(attributes));
-        self.sent = self.attributes.len();
+        if !self.is_of_parent_process() {
+            self.push(self.start_unix_ns, Happening::Released, Particulars::None);
+        }
     }
 }

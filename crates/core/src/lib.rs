@@ -22,6 +22,7 @@ pub mod provider;
 pub mod record;
 pub mod span;
 pub mod testing;
+pub mod threads;
 pub mod time;
 pub mod value;
 

@@ -9,14 +9,14 @@
 //! - The program's threads only push: a lock that is held for nanoseconds, and no wake-up unless much waits.
 //! - Everything is bounded in bytes. Above three quarters of a bound message bodies go first, so that structure and cost
 //!   still fit; at the bound whole records go. Both are counted.
-//! - A record is numbered when it is pushed; a barrier waits for a number to have been delivered, or flushed, by a lane.
+//! - What becomes a record is numbered when it is pushed; a barrier waits for a number to have been delivered, or flushed, by a lane.
 
 mod batch;
 mod lane;
 mod queue;
+mod runs;
 
-use std::borrow::Cow;
-use std::cell::Cell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,12 +24,15 @@ use std::time::{Duration, Instant};
 
 use self::batch::Batch;
 use self::lane::Lane;
-use self::queue::{Assembler, Buffers, Runs, size_bytes};
-pub(crate) use self::queue::{Happening, RunNumber, SpanReference};
+use self::queue::{Buffers, size_bytes};
+pub(crate) use self::queue::{Happening, Particulars, RunNumber, SpanReference};
+use self::runs::Runs;
 use crate::fork;
 use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
 use crate::record::{Record, drop_bodies};
 use crate::span::RunHead;
+use crate::threads::{self, Priority, on_callboard_thread};
+use crate::time::UnixNanos;
 use crate::value::Attribute;
 
 /// The bounds and the pace of a pipeline.
@@ -115,8 +118,13 @@ impl Delivery {
 #[derive(Default)]
 struct Queue {
     buffers: Buffers,
-    /// The number of the last record pushed.
-    recorded: u64,
+    /// What was pushed before the last provider was registered, and is yet to be looked at. A batch is for a provider
+    /// as a whole or not at all.
+    earlier: VecDeque<Earlier>,
+    /// What all of it holds.
+    bytes: usize,
+    /// The number of the last entry pushed that a record comes of.
+    last: u64,
     /// The thread is to look at the queue now.
     kicked: bool,
     /// The thread is to finish.
@@ -125,6 +133,12 @@ struct Queue {
     pausing: bool,
     /// The thread is at rest.
     resting: bool,
+}
+
+struct Earlier {
+    buffers: Buffers,
+    /// The number of its last entry.
+    last: u64,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -157,15 +171,6 @@ pub struct Pipeline {
     is_lost: AtomicBool,
     dropped: AtomicU64,
     bodies_dropped: Arc<AtomicU64>,
-}
-
-thread_local! {
-    static ON_CALLBOARD_THREAD: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the caller runs on one of callboard's own threads, where waiting for a pipeline would be waiting for oneself.
-pub fn on_callboard_thread() -> bool {
-    ON_CALLBOARD_THREAD.get()
 }
 
 /// The lock's content, also after a panic: every update below leaves it whole.
@@ -207,52 +212,57 @@ impl Pipeline {
         if self.is_lost() { RunNumber::MAX } else { lock(&self.runs).add(head, handles) }
     }
 
-    /// Puts what happened to a span into the queue: what was set on it before, if anything, and the happening with its
-    /// attributes, in one step. It never waits for a provider.
+    /// Puts what happened to a span into the queue. It never waits for a provider.
     pub(crate) fn push(
         &self,
         span: SpanReference,
-        changed: &[Attribute],
+        time_unix_ns: UnixNanos,
         happening: Happening,
-        attributes: Cow<'_, [Attribute]>,
+        mut particulars: Particulars,
     ) {
         if self.is_lost() {
             return;
         }
-        let mut changed = Cow::Borrowed(changed);
-        let mut attributes = attributes;
-        let size = |changed: &[Attribute], attributes: &[Attribute]| {
-            size_bytes(attributes) + if changed.is_empty() { 0 } else { size_bytes(changed) }
-        };
-        let mut bytes = size(&changed, &attributes);
-        let records = 1 + u64::from(!changed.is_empty());
+        let mut bytes = size_bytes(particulars.as_mut_slice());
         let mut queue = lock(&self.queue);
         let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
-        let held = queue.buffers.bytes + held_by_lanes;
+        let held = queue.bytes + held_by_lanes;
         if held + bytes > self.config.queue_bytes / 4 * 3 {
-            let bodies = drop_bodies(changed.to_mut()) + drop_bodies(attributes.to_mut());
+            let bodies = drop_bodies(particulars.as_mut_slice());
             self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
-            bytes = size(&changed, &attributes);
+            bytes = size_bytes(particulars.as_mut_slice());
         }
         if held + bytes > self.config.queue_bytes || queue.stopping {
-            self.dropped.fetch_add(records, Ordering::Relaxed);
+            self.dropped.fetch_add(u64::from(happening.is_record()), Ordering::Relaxed);
             return;
         }
-        if !changed.is_empty() {
-            queue.buffers.push(span, Happening::Changed, changed);
-        }
-        queue.buffers.push(span, happening, attributes);
+        queue.last += u64::from(happening.is_record());
+        queue.bytes += bytes;
         queue.buffers.bytes += bytes;
-        queue.recorded += records;
+        queue.buffers.push(span, time_unix_ns, happening, particulars);
         // What a stuck provider holds is room that the queue does not have.
         let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
-        let wants_waking = queue.buffers.bytes > WAKING_BYTES.min(room / 2) && !queue.kicked;
+        let wants_waking = queue.bytes > WAKING_BYTES.min(room / 2) && !queue.kicked;
         queue.kicked |= wants_waking;
         drop(queue);
         if wants_waking {
             self.wake.notify_all();
         }
         self.ensure_worker();
+    }
+
+    /// What was set on a span so far, at its start and since, in order.
+    pub(crate) fn attributes_of(&self, span: SpanReference) -> Vec<Attribute> {
+        if self.is_lost() {
+            return Vec::new();
+        }
+        let (queue, runs) = (lock(&self.queue), lock(&self.runs));
+        let mut attributes = runs.attributes_of(span);
+        for earlier in &queue.earlier {
+            attributes.extend(earlier.buffers.attributes_of(span));
+        }
+        attributes.extend(queue.buffers.attributes_of(span));
+        attributes
     }
 
     pub(crate) fn register(&self, mut provider: Box<dyn TelemetryProvider>) -> ProviderId {
@@ -264,8 +274,9 @@ impl Pipeline {
         }
         // Held from before the boundary is read, so that no batch beyond it is handed to the lanes without this one.
         let mut lanes = lock(&self.lanes);
-        let queue = lock(&self.queue);
-        lane.begin_after(queue.recorded);
+        let mut queue = lock(&self.queue);
+        queue.set_apart();
+        lane.begin_after(queue.last);
         if queue.stopping {
             lane.finish();
         }
@@ -294,7 +305,7 @@ impl Pipeline {
         let Some(lane) = self.lane(id) else {
             return true;
         };
-        let through = lock(&self.queue).recorded;
+        let through = lock(&self.queue).last;
         if lane.has_delivered(through) || on_callboard_thread() {
             return true;
         }
@@ -311,7 +322,7 @@ impl Pipeline {
         }
         let deadline = deadline_after(timeout);
         let no_fork = fork::hold_off();
-        let through = lock(&self.queue).recorded;
+        let through = lock(&self.queue).last;
         let lanes = lock(&self.lanes).clone();
         for lane in &lanes {
             lane.want_flush(through);
@@ -348,8 +359,12 @@ impl Pipeline {
             return Statistics::default();
         }
         let dropped = self.dropped.load(Ordering::Relaxed);
+        let recorded = {
+            let (queue, runs) = (lock(&self.queue), lock(&self.runs));
+            runs.records + queue.records() + dropped
+        };
         Statistics {
-            recorded: lock(&self.queue).recorded + dropped,
+            recorded,
             dropped,
             bodies_dropped: self.bodies_dropped.load(Ordering::Relaxed),
             providers: lock(&self.lanes).iter().map(|lane| lane.statistics()).collect(),
@@ -374,6 +389,44 @@ impl Pipeline {
     }
 }
 
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.buffers.is_empty() && self.earlier.is_empty()
+    }
+
+    /// How many records wait, changes in a row counted one by one.
+    fn records(&self) -> u64 {
+        let earlier = self.earlier.iter().map(|earlier| earlier.buffers.records());
+        earlier.sum::<u64>() + self.buffers.records()
+    }
+
+    /// Keeps what was pushed so far apart from what will be.
+    fn set_apart(&mut self) {
+        if !self.buffers.is_empty() {
+            let (buffers, last) = (std::mem::take(&mut self.buffers), self.last);
+            self.earlier.push_back(Earlier { buffers, last });
+        }
+    }
+
+    /// Takes the oldest of what was set apart, or else all there is; gives the number of its last entry. What is put in
+    /// its place is used again.
+    fn take(&mut self, buffers: &mut Buffers) -> Option<u64> {
+        let last = match self.earlier.pop_front() {
+            Some(earlier) => {
+                *buffers = earlier.buffers;
+                earlier.last
+            }
+            None => {
+                self.kicked = false;
+                std::mem::swap(&mut self.buffers, buffers);
+                self.last
+            }
+        };
+        self.bytes -= buffers.bytes;
+        (!buffers.is_empty()).then_some(last)
+    }
+}
+
 /// The thread.
 impl Pipeline {
     fn ensure_worker(&self) {
@@ -386,15 +439,14 @@ impl Pipeline {
         let Some(pipeline) = self.this.upgrade() else {
             return;
         };
-        let thread = std::thread::Builder::new().name("callboard".into());
-        if let Err(error) = thread.spawn(move || pipeline.work()) {
+        let work = move || pipeline.work();
+        if let Err(error) = threads::spawn("callboard".into(), Priority::Usual, work) {
             log::warn!("nothing is recorded, as no thread could be started: {error}");
             self.rest_for_good();
         }
     }
 
     fn work(&self) {
-        ON_CALLBOARD_THREAD.set(true);
         let mut worker = Worker::new(&self.config, (self.processors)());
         loop {
             let (batch, stopping) = self.next_batch(&mut worker);
@@ -416,28 +468,27 @@ impl Pipeline {
     /// Waits for its turn, takes what is in the queue, makes records of it and lets the processors see them.
     fn next_batch(&self, worker: &mut Worker) -> (Option<Arc<Batch>>, bool) {
         let mut queue = self.wait_for_turn(&mut worker.pace);
-        queue.kicked = false;
         let stopping = queue.stopping;
-        if queue.buffers.is_empty() {
+        let Some(last) = queue.take(&mut worker.buffers) else {
             return (None, stopping);
-        }
-        std::mem::swap(&mut queue.buffers, &mut worker.buffers);
+        };
         let bytes = worker.buffers.bytes;
-        let numbers = queue.recorded - worker.buffers.len() as u64..queue.recorded;
         // Held without a gap, so that the program never sees room that there is not.
-        let held = Batch::new(Vec::new(), numbers.clone(), bytes, self.held_bytes.clone());
+        let held = Batch::new(Vec::new(), last, bytes, self.held_bytes.clone());
+        let mut runs = lock(&self.runs);
         drop(queue);
-        let mut records = worker.assembler.assemble(&mut worker.buffers, &mut lock(&self.runs));
+        let mut records = runs.assemble(&mut worker.buffers);
+        drop(runs);
         worker.process(&mut records);
-        let batch = Batch::new(records, numbers, bytes, self.held_bytes.clone());
+        let batch = Batch::new(records, last, bytes, self.held_bytes.clone());
         drop(held);
         (Some(Arc::new(batch)), stopping)
     }
 
     fn wait_for_turn(&self, pace: &mut Pace) -> MutexGuard<'_, Queue> {
         let mut queue = lock(&self.queue);
-        if !queue.kicked && !queue.stopping {
-            let wait = pace.next(queue.buffers.is_empty());
+        if !queue.kicked && !queue.stopping && queue.earlier.is_empty() {
+            let wait = pace.next(queue.is_empty());
             let waited = self.wake.wait_timeout(queue, wait);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -507,8 +558,8 @@ impl Pipeline {
         ) else {
             return self.is_lost.store(true, Ordering::Relaxed);
         };
-        let (recorded, stopping) = (queue.recorded, queue.stopping);
-        let fresh = Queue { recorded, stopping, ..Queue::default() };
+        let (last, stopping) = (queue.last, queue.stopping);
+        let fresh = Queue { last, stopping, ..Queue::default() };
         std::mem::forget(std::mem::replace(&mut *queue, fresh));
         std::mem::forget(std::mem::take(&mut *leaving));
         let parents = std::mem::take(&mut *lanes);
@@ -516,7 +567,7 @@ impl Pipeline {
             lanes.extend(lane.inherited(&self.config));
         }
         for lane in lanes.iter() {
-            lane.begin_after(recorded);
+            lane.begin_after(last);
         }
         std::mem::forget(parents);
         self.held_bytes.store(0, Ordering::Relaxed);
@@ -529,7 +580,6 @@ struct Worker {
     pace: Pace,
     /// Changes places with the queue's buffers.
     buffers: Buffers,
-    assembler: Assembler,
     processors: Vec<Box<dyn RecordProcessor>>,
     /// A processor's panic was told.
     has_told: bool,
@@ -537,8 +587,8 @@ struct Worker {
 
 impl Worker {
     fn new(config: &PipelineConfig, processors: Vec<Box<dyn RecordProcessor>>) -> Self {
-        let (buffers, assembler) = (Buffers::default(), Assembler::default());
-        Self { pace: Pace::new(config), buffers, assembler, processors, has_told: false }
+        let (pace, buffers) = (Pace::new(config), Buffers::default());
+        Self { pace, buffers, processors, has_told: false }
     }
 
     /// Lets each processor see the records. One that panics has done its work as far as it came.

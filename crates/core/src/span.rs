@@ -15,8 +15,8 @@ macro_rules! kinds {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$member_about])* $member,)*
-            /// A kind of the program's own.
-            Custom(Text),
+            /// A kind of the program's own; [`from_value`](Self::from_value) makes one.
+            Custom(Box<Text>),
         }
 
         impl $name {
@@ -32,7 +32,7 @@ macro_rules! kinds {
             pub fn text(&self) -> Text {
                 match self {
                     $(Self::$member => Text::from_static($value),)*
-                    Self::Custom(value) => value.clone(),
+                    Self::Custom(value) => Text::clone(value),
                 }
             }
 
@@ -40,7 +40,7 @@ macro_rules! kinds {
             pub fn from_value(value: &str) -> Self {
                 match value {
                     $($value => Self::$member,)*
-                    _ => Self::Custom(Text::from(value.to_owned())),
+                    _ => Self::Custom(Box::new(Text::new(value))),
                 }
             }
 

@@ -11,7 +11,7 @@ use crate::message::Context;
 
 /// A piece of text that is cheap to clone: short text stands in the value itself, longer text is shared, and a constant of
 /// the program is only pointed to.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text(SmolStr);
 
 /// The name of an attribute.

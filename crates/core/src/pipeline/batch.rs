@@ -8,9 +8,7 @@ use crate::record::Record;
 /// Records on their way to the lanes; shared by them. They count as held while the batch exists.
 pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
-    /// The number of the last record before it.
-    pub(crate) after: u64,
-    /// The number of its last record.
+    /// The number of the last entry that it was made of.
     pub(crate) through: u64,
     pub(crate) bytes: usize,
     held_bytes: Arc<AtomicUsize>,
@@ -20,12 +18,12 @@ impl Batch {
     /// A batch that holds `bytes` from now on.
     pub(crate) fn new(
         records: Vec<Record>,
-        numbers: std::ops::Range<u64>,
+        through: u64,
         bytes: usize,
         held_bytes: Arc<AtomicUsize>,
     ) -> Self {
         held_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Self { records, after: numbers.start, through: numbers.end, bytes, held_bytes }
+        Self { records, through, bytes, held_bytes }
     }
 
     /// The same records without the message bodies, and how many of these there were.
@@ -33,8 +31,7 @@ impl Batch {
         let mut records = self.records.clone();
         let bodies = records.iter_mut().map(Record::drop_bodies).sum();
         let bytes = records.iter().map(Record::size_bytes).sum();
-        let numbers = self.after..self.through;
-        (Self::new(records, numbers, bytes, self.held_bytes.clone()), bodies)
+        (Self::new(records, self.through, bytes, self.held_bytes.clone()), bodies)
     }
 }
 

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::{
-    Batch, ON_CALLBOARD_THREAD, Pipeline, PipelineConfig, ProviderId, ProviderStatistics, lock,
-};
+use super::{Batch, Pipeline, PipelineConfig, ProviderId, ProviderStatistics, lock};
 use crate::provider::{Placement, ProviderError, ProviderResult, Respawn, TelemetryProvider};
+use crate::threads::{self, Priority};
 
 pub(crate) struct Lane {
     pub(crate) id: ProviderId,
@@ -30,10 +29,10 @@ pub(crate) struct Lane {
     provider: Mutex<Option<Box<dyn TelemetryProvider>>>,
 }
 
-/// Numbers are those of records; see the pipeline's documentation.
+/// Numbers are those of entries; see the pipeline's documentation.
 #[derive(Default)]
 struct State {
-    pending: VecDeque<Share>,
+    pending: VecDeque<Arc<Batch>>,
     pending_bytes: usize,
     /// What came up to this number has been offered.
     offered: u64,
@@ -48,12 +47,6 @@ struct State {
     delivered_records: u64,
     dropped_records: u64,
     failures: u64,
-}
-
-/// What of a batch is for this lane: all but its first `skip` records.
-struct Share {
-    batch: Arc<Batch>,
-    skip: usize,
 }
 
 /// So many bytes do not wait for a tick.
@@ -111,19 +104,16 @@ impl Lane {
     /// Takes a batch for the provider, as far as there is room for it.
     pub(crate) fn offer(&self, batch: &Arc<Batch>) {
         let mut state = lock(&self.state);
-        if state.closed {
+        if state.closed || batch.through <= state.offered {
             return;
         }
-        let count = batch.records.len();
-        let missed = state.offered.saturating_sub(batch.after);
-        let skip = usize::try_from(missed).unwrap_or(count).min(count);
-        state.offered = state.offered.max(batch.through);
+        state.offered = batch.through;
         match self.make_room(batch, state.pending_bytes) {
             Some(batch) => {
                 state.pending_bytes += batch.bytes;
-                state.pending.push_back(Share { batch, skip });
+                state.pending.push_back(batch);
             }
-            None => state.dropped_records += (count - skip) as u64,
+            None => state.dropped_records += batch.records.len() as u64,
         }
         let is_due = self.is_due(&state);
         drop(state);
@@ -164,12 +154,13 @@ impl Lane {
             return;
         };
         let (lane, pipeline) = (self.clone(), pipeline.upgrade());
-        let thread = std::thread::Builder::new().name(format!("callboard {}", self.name));
+        // What may wait for a tick may wait for the program's threads too.
+        let priority = if self.is_patient { Priority::Low } else { Priority::Usual };
         let work = move || {
             lane.run(provider);
             drop(pipeline);
         };
-        if let Err(error) = thread.spawn(work) {
+        if let Err(error) = threads::spawn(format!("callboard {}", self.name), priority, work) {
             log::warn!("{} gets nothing, as no thread could be started: {error}", self.name);
             self.finish();
         }
@@ -186,7 +177,6 @@ impl Lane {
     }
 
     fn run(&self, mut provider: Box<dyn TelemetryProvider>) {
-        ON_CALLBOARD_THREAD.set(true);
         while !self.work_off(provider.as_mut()) {
             if self.wait_for_work() {
                 self.guard(|| provider.tick());
@@ -198,12 +188,11 @@ impl Lane {
 
     /// Delivers what is pending, flushes if that is wanted, shuts down if it is time: then true.
     fn work_off(&self, provider: &mut dyn TelemetryProvider) -> bool {
-        while let Some(share) = self.next_share() {
-            let records = &share.batch.records[share.skip..];
-            if !records.is_empty() {
-                self.guard(|| provider.on_records(records));
+        while let Some(batch) = self.next_batch() {
+            if !batch.records.is_empty() {
+                self.guard(|| provider.on_records(&batch.records));
             }
-            self.done_with(&share);
+            self.done_with(&batch);
         }
         let (wanted, closing) = {
             let state = lock(&self.state);
@@ -231,22 +220,22 @@ impl Lane {
         self.is_inherited && lock(&self.state).delivered_records == 0
     }
 
-    fn next_share(&self) -> Option<Share> {
+    fn next_batch(&self) -> Option<Arc<Batch>> {
         let mut state = lock(&self.state);
-        let share = state.pending.pop_front();
-        if share.is_none() {
+        let batch = state.pending.pop_front();
+        if batch.is_none() {
             state.delivered = state.offered;
             drop(state);
             self.changed.notify_all();
         }
-        share
+        batch
     }
 
-    fn done_with(&self, share: &Share) {
+    fn done_with(&self, batch: &Batch) {
         let mut state = lock(&self.state);
-        state.pending_bytes = state.pending_bytes.saturating_sub(share.batch.bytes);
-        state.delivered = share.batch.through;
-        state.delivered_records += (share.batch.records.len() - share.skip) as u64;
+        state.pending_bytes = state.pending_bytes.saturating_sub(batch.bytes);
+        state.delivered = batch.through;
+        state.delivered_records += batch.records.len() as u64;
         drop(state);
         self.changed.notify_all();
     }

@@ -1,30 +1,24 @@
-//! The queue as the program's threads write it: two flat buffers that are used again and again.
+//! The queue as the program's threads write it: pages that are used again and again.
 //!
 //! Recording must not allocate memory that another thread frees: that costs the program more than all the rest. So what
-//! is recorded is laid into the buffers as it is, and the pipeline's thread makes records of it, on its own account:
+//! is recorded is laid into the pages as it is, and the pipeline's thread makes records of it, on its own account:
 //!
 //! ```text
 //! entries     started(3)      changed(1)  event(2)    ended(0)      how many attributes each has
 //! attributes  a, b, c,        d,          e, f                      of all entries, in order
 //! ```
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-use std::sync::{Arc, Weak};
-
 use crate::event::EventKind;
-use crate::id::{IdHasher, SpanId};
-use crate::record::{Event, Record, SpanChanged, SpanEnded};
-use crate::span::{EndedBy, RunHead, SpanHead, SpanKind, Status};
+use crate::id::SpanId;
+use crate::span::{EndedBy, SpanKind, Status};
 use crate::time::UnixNanos;
-use crate::value::{Attribute, Text, attributes_size_bytes};
+use crate::value::{Attribute, attributes_size_bytes};
 
 /// What a queue calls a run.
 pub(crate) type RunNumber = u32;
 
 /// Which span an entry is about.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpanReference {
     pub(crate) run: RunNumber,
     pub(crate) span_id: SpanId,
@@ -32,24 +26,75 @@ pub(crate) struct SpanReference {
 
 /// What happened to a span; its attributes lie beside it.
 pub(crate) enum Happening {
-    Started { parent: Option<SpanId>, kind: SpanKind, time_unix_ns: UnixNanos },
+    Started {
+        parent: Option<SpanId>,
+        kind: SpanKind,
+    },
     Changed,
-    Event { kind: EventKind, time_unix_ns: UnixNanos },
-    Ended { time_unix_ns: UnixNanos, status: Status, ended_by: EndedBy },
+    /// It became known how it goes.
+    Went(Box<Status>),
+    Event {
+        kind: EventKind,
+    },
+    Ended(EndedBy),
+    /// Nobody can ask for it any more.
+    Released,
 }
 
-struct Entry {
-    span: SpanReference,
-    attribute_count: usize,
-    happening: Happening,
+/// The attributes that a happening has.
+pub(crate) enum Particulars {
+    None,
+    One(Attribute),
+    Many(Vec<Attribute>),
+}
+
+impl Particulars {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Attribute] {
+        match self {
+            Self::None => &mut [],
+            Self::One(attribute) => std::slice::from_mut(attribute),
+            Self::Many(attributes) => attributes,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Many(attributes) => attributes.len(),
+        }
+    }
+}
+
+impl Happening {
+    /// Whether providers are told of it.
+    pub(crate) fn is_record(&self) -> bool {
+        !matches!(self, Self::Went(_) | Self::Released)
+    }
+}
+
+pub(crate) struct Entry {
+    pub(crate) span: SpanReference,
+    attribute_count: u32,
+    pub(crate) time_unix_ns: UnixNanos,
+    pub(crate) happening: Happening,
 }
 
 /// See the module's documentation.
 #[derive(Default)]
 pub(crate) struct Buffers {
+    /// Those up to `current` are in use, in order; the others wait for their turn.
+    pages: Vec<Page>,
+    current: usize,
+    /// How many records come of the entries, changes in a row counted one by one.
+    records: u64,
+    pub(crate) bytes: usize,
+}
+
+/// So much of the buffers as is got at a time. A buffer in one piece would be moved each time that it grows.
+struct Page {
     entries: Vec<Entry>,
     attributes: Vec<Attribute>,
-    pub(crate) bytes: usize,
 }
 
 /// About how many bytes a happening and its attributes take in the queue.
@@ -59,142 +104,96 @@ pub(crate) fn size_bytes(attributes: &[Attribute]) -> usize {
 
 impl Buffers {
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.pages.first().is_none_or(|page| page.entries.is_empty())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// How many records come of them, changes in a row counted one by one.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
     }
 
+    /// Lays down what happened to a span. The memory of a list of attributes stays behind, for its owner to free.
     pub(crate) fn push(
         &mut self,
         span: SpanReference,
+        time_unix_ns: UnixNanos,
         happening: Happening,
-        attributes: Cow<'_, [Attribute]>,
+        particulars: Particulars,
     ) {
-        let attribute_count = attributes.len();
-        match attributes {
-            Cow::Borrowed(attributes) => self.attributes.extend_from_slice(attributes),
-            Cow::Owned(mut attributes) => self.attributes.append(&mut attributes),
+        self.records += u64::from(happening.is_record());
+        let attribute_count = particulars.len() as u32;
+        let page = self.page_for(particulars.len());
+        match particulars {
+            Particulars::None => {}
+            Particulars::One(attribute) => page.attributes.push(attribute),
+            Particulars::Many(mut attributes) => page.attributes.append(&mut attributes),
         }
-        self.entries.push(Entry { span, attribute_count, happening });
-    }
-}
-
-/// The runs in which something can still happen.
-#[derive(Default)]
-pub(crate) struct Runs {
-    by_number: HashMap<RunNumber, KnownRun>,
-    next_number: RunNumber,
-}
-
-struct KnownRun {
-    head: Arc<RunHead>,
-    /// Alive while there is a handle through which something can be recorded in the run.
-    handles: Weak<()>,
-    /// Seen without a handle: what was recorded before that is taken once more, and then the run is forgotten.
-    is_leaving: bool,
-}
-
-impl Runs {
-    pub(crate) fn add(&mut self, head: Arc<RunHead>, handles: Weak<()>) -> RunNumber {
-        let number = self.next_number;
-        self.next_number = number.wrapping_add(1);
-        self.by_number.insert(number, KnownRun { head, handles, is_leaving: false });
-        number
+        page.entries.push(Entry { span, attribute_count, time_unix_ns, happening });
     }
 
-    /// Forgets the runs that have had no handle since the last call.
-    fn forget_old(&mut self) -> bool {
-        let before = self.by_number.len();
-        self.by_number.retain(|_, run| {
-            let stays = !run.is_leaving;
-            run.is_leaving = run.handles.strong_count() == 0;
-            stays
-        });
-        before != self.by_number.len()
+    fn page_for(&mut self, attributes: usize) -> &mut Page {
+        if self.pages.get(self.current).is_some_and(|page| !page.has_room(attributes)) {
+            self.current += 1;
+        }
+        if self.current == self.pages.len() {
+            self.pages.push(Page::new());
+        }
+        &mut self.pages[self.current]
     }
 
-    fn is_known(&self, head: &Arc<RunHead>) -> bool {
-        self.by_number.values().any(|run| Arc::ptr_eq(&run.head, head))
-    }
-}
-
-/// Makes records of what lies in the buffers; on the pipeline's thread.
-#[derive(Default)]
-pub(crate) struct Assembler {
-    open: HashMap<SpanId, Arc<SpanHead>, BuildHasherDefault<IdHasher>>,
-}
-
-impl Assembler {
-    /// A record for each entry, in order. The buffers are empty afterwards and keep their room.
-    pub(crate) fn assemble(&mut self, buffers: &mut Buffers, runs: &mut Runs) -> Vec<Record> {
-        let mut records = Vec::with_capacity(buffers.entries.len());
-        let mut attributes = buffers.attributes.drain(..);
-        for entry in buffers.entries.drain(..) {
-            let own = attributes.by_ref().take(entry.attribute_count).collect();
-            if let Some(run) = runs.by_number.get(&entry.span.run) {
-                records.push(self.record(entry, own, &run.head));
+    /// Takes the entries out, each with its attributes. The buffers are empty afterwards and keep some room.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(Entry, Vec<Attribute>)) {
+        for page in &mut self.pages {
+            let mut attributes = page.attributes.drain(..);
+            for entry in page.entries.drain(..) {
+                let own = attributes.by_ref().take(entry.attribute_count as usize).collect();
+                each(entry, own);
             }
         }
-        drop(attributes);
-        buffers.bytes = 0;
-        if runs.forget_old() {
-            self.open.retain(|_, span| runs.is_known(&span.run));
-        }
-        records
+        self.pages.truncate(Page::MOST_KEPT);
+        self.pages.retain(Page::is_of_usual_size);
+        (self.current, self.records, self.bytes) = (0, 0, 0);
     }
 
-    fn record(&mut self, entry: Entry, attributes: Vec<Attribute>, run: &Arc<RunHead>) -> Record {
-        match entry.happening {
-            Happening::Started { parent, kind, time_unix_ns } => {
-                let head = Arc::new(SpanHead {
-                    run: run.clone(),
-                    span_id: entry.span.span_id,
-                    parent_span_id: parent,
-                    kind,
-                    start_unix_ns: time_unix_ns,
-                    attributes: attributes.into(),
-                });
-                self.open.insert(entry.span.span_id, head.clone());
-                Record::SpanStarted(head)
+    /// What was set on a span, at its start and since, and is yet to be taken out.
+    pub(crate) fn attributes_of(&self, span: SpanReference) -> Vec<Attribute> {
+        let mut found = Vec::new();
+        for page in &self.pages {
+            let mut attributes = page.attributes.as_slice();
+            for entry in &page.entries {
+                let (own, others) = attributes.split_at(entry.attribute_count as usize);
+                let was_set =
+                    matches!(entry.happening, Happening::Started { .. } | Happening::Changed);
+                if was_set && entry.span == span {
+                    found.extend_from_slice(own);
+                }
+                attributes = others;
             }
-            Happening::Changed => {
-                let span = self.head(run, entry.span.span_id, None);
-                Record::SpanChanged(SpanChanged { span, attributes })
-            }
-            Happening::Event { kind, time_unix_ns } => {
-                let span = self.head(run, entry.span.span_id, Some(time_unix_ns));
-                Record::Event(Event { span, kind, time_unix_ns, attributes })
-            }
-            Happening::Ended { time_unix_ns, status, ended_by } => {
-                let span = self.head(run, entry.span.span_id, Some(time_unix_ns));
-                self.open.remove(&entry.span.span_id);
-                Record::SpanEnded(SpanEnded { span, end_unix_ns: time_unix_ns, status, ended_by })
-            }
+        }
+        found
+    }
+}
+
+impl Page {
+    const ENTRIES: usize = 256;
+    const ATTRIBUTES: usize = 2 * Self::ENTRIES;
+    /// How many empty ones are kept.
+    const MOST_KEPT: usize = 16;
+
+    fn new() -> Self {
+        Self {
+            entries: Vec::with_capacity(Self::ENTRIES),
+            attributes: Vec::with_capacity(Self::ATTRIBUTES),
         }
     }
 
-    /// The span's head; where its start was dropped, one that says so.
-    fn head(
-        &self,
-        run: &Arc<RunHead>,
-        span_id: SpanId,
-        seen_at: Option<UnixNanos>,
-    ) -> Arc<SpanHead> {
-        let known = self.open.get(&span_id).cloned();
-        known.unwrap_or_else(|| {
-            Arc::new(SpanHead {
-                parent_span_id: (span_id != run.root_span_id).then_some(run.root_span_id),
-                run: run.clone(),
-                span_id,
-                kind: SpanKind::Custom(Text::from_static(START_DROPPED)),
-                start_unix_ns: seen_at.unwrap_or(0),
-                attributes: Box::default(),
-            })
-        })
+    /// Whether these many attributes can be added; an empty page takes any number.
+    fn has_room(&self, attributes: usize) -> bool {
+        let fits = self.attributes.len() + attributes <= Self::ATTRIBUTES;
+        self.entries.len() < Self::ENTRIES && (fits || self.entries.is_empty())
+    }
+
+    fn is_of_usual_size(&self) -> bool {
+        self.attributes.capacity() == Self::ATTRIBUTES
     }
 }
-
-/// The kind of a span whose start was dropped because the queue was full.
-const START_DROPPED: &str = "start_dropped";

@@ -1,13 +1,13 @@
 //! A provider that fails, panics or never returns harms neither the others nor the program.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callboard_core::testing::MemoryProvider;
 use callboard_core::{
-    InstrumentationManager, ManagerConfig, PipelineConfig, ProviderError, Record, RecordProcessor,
+    InstrumentationManager, ManagerConfig, PipelineConfig, ProviderError, ProviderResult, Record,
+    RecordProcessor, TelemetryProvider,
 };
-use std::sync::Arc;
 
 use crate::probe::{Gate, LONG, Probe, count, counted, manager};
 
@@ -126,4 +126,39 @@ fn a_processor_that_panics_costs_nothing_but_its_own_work() {
         assert!(manager.flush(LONG));
     }
     assert_eq!(counted(&memory.records()), [0, 1, 2]);
+}
+
+/// Linux has a nice value for each thread.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_provider_that_is_patient_leaves_a_busy_machine_to_the_program() {
+    /// Tells how nice its thread is.
+    struct Telling(bool, std::sync::mpsc::Sender<i32>);
+    impl TelemetryProvider for Telling {
+        fn name(&self) -> &str {
+            "telling"
+        }
+        fn on_records(&mut self, _: &[Record]) -> ProviderResult {
+            let nice = rustix::process::getpriority_process(Some(rustix::thread::gettid()));
+            self.1.send(nice.unwrap()).unwrap();
+            Ok(())
+        }
+        fn tick_interval(&self) -> Option<Duration> {
+            Some(Duration::from_secs(3600))
+        }
+        fn is_patient(&self) -> bool {
+            self.0
+        }
+    }
+    let nice_of = |is_patient| {
+        let manager = manager(PipelineConfig::default());
+        let (told, hear) = std::sync::mpsc::channel();
+        manager.register(Box::new(Telling(is_patient, told)));
+        manager.start_run("test", vec![]).end();
+        assert!(manager.flush(LONG));
+        hear.recv().unwrap()
+    };
+    let own = rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+    assert_eq!(nice_of(false), own, "somebody may wait for it");
+    assert!(nice_of(true) > own);
 }

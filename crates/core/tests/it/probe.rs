@@ -3,8 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use callboard_core::pipeline::on_callboard_thread;
 use callboard_core::testing::{CountingIds, SteppingClock};
+use callboard_core::threads::on_callboard_thread;
 use callboard_core::{
     Event, EventKind, InstrumentationManager, ManagerConfig, PipelineConfig, Placement,
     ProviderResult, Record, Span, TelemetryProvider,

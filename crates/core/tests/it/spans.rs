@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use callboard_core::testing::{MemoryProvider, deterministic_manager};
 use callboard_core::{
-    Context, EndedBy, EventKind, Record, Span, SpanKind, Status, Value, current_span, keys,
+    Context, EndedBy, EventKind, PipelineConfig, Record, Span, SpanKind, Status, Value,
+    current_span, keys,
 };
 
 use crate::probe::LONG;
@@ -109,8 +110,8 @@ fn what_is_let_go_of_or_left_open_is_ended_and_marked() {
     0000000000000004 change callboard.span.ended_by="run_end"
     0000000000000004 end at 1767225600006000000
     0000000000000003 change callboard.span.ended_by="run_end"
-    0000000000000003 end at 1767225600007000000
-    0000000000000001 end at 1767225600008000000
+    0000000000000003 end at 1767225600006000000
+    0000000000000001 end at 1767225600006000000
     "#);
 }
 
@@ -172,6 +173,61 @@ fn a_past_child_is_a_span_with_the_times_it_was_given() {
     0000000000000003 start reply_function in 0000000000000001 at 1767225600009000000
     0000000000000003 end at 1767225600009000000
     0000000000000001 end at 1767225600002000000
+    "#);
+}
+
+#[test]
+fn attributes_are_read_back_wherever_they_are_on_their_way() {
+    let manager = crate::probe::manager(PipelineConfig::default());
+    let run = manager.start_run("test", vec![]);
+    let chat = run.start_child(SpanKind::Chat, vec![("at".into(), "start".into())]);
+    let other = run.start_child(SpanKind::Chat, vec![("at".into(), "other".into())]);
+    let read = |span: &Span| {
+        let attributes = span.attributes();
+        attributes
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.to_json()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read(&chat), [r#"at="start""#], "none was looked at yet");
+    manager.register(Box::new(MemoryProvider::default()));
+    chat.set_attribute("n", 1_i64);
+    assert_eq!(read(&chat), [r#"at="start""#, "n=1"], "a registration set what came before apart");
+    assert!(manager.flush(LONG));
+    chat.set_attributes([("n".into(), 2_i64.into()), ("m".into(), Value::Null)]);
+    let all = [r#"at="start""#, "n=1", "n=2", "m=null"];
+    assert_eq!(read(&chat), all, "a part was taken out of the queue");
+    chat.end();
+    run.end();
+    assert!(manager.flush(LONG));
+    assert_eq!(read(&chat), all, "its run has ended too");
+    assert_eq!(chat.attribute("n"), Some(Value::Int(2)));
+    let marked = [r#"at="other""#, r#"callboard.span.ended_by="run_end""#];
+    assert_eq!(read(&other), marked);
+}
+
+#[test]
+fn what_happens_in_a_run_that_has_ended_stays_by_itself() {
+    let transcript = transcript(|run| {
+        let left = run.start_child(SpanKind::Chat, vec![]);
+        run.end();
+        left.set_attribute("after", true);
+        left.record_event(EventKind::Cost, vec![]);
+        left.end();
+        let late = run.start_child(SpanKind::Reply, vec![]);
+        assert!(left.is_ended() && !late.is_ended());
+        late.set_attribute("late", true);
+        late.end();
+    });
+    insta::assert_snapshot!(transcript, @r#"
+    0000000000000001 start workflow in - at 1767225600001000000 workflow.id="123"
+    0000000000000002 start chat in 0000000000000001 at 1767225600002000000
+    0000000000000002 change callboard.span.ended_by="run_end"
+    0000000000000002 end at 1767225600003000000
+    0000000000000001 end at 1767225600003000000
+    0000000000000003 start reply in 0000000000000001 at 1767225600005000000
+    0000000000000003 change late=true
+    0000000000000003 end at 1767225600006000000
     "#);
 }
 
