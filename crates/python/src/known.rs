@@ -19,25 +19,22 @@ impl<T: Clone, const PLACES: usize> Known<T, PLACES> {
         Self([const { OnceLock::new() }; PLACES])
     }
 
+    /// What is known of the object.
+    pub(crate) fn get(&self, object: &Bound<'_, PyAny>) -> Option<T> {
+        let taken = self.places(object).map_while(OnceLock::get);
+        taken.filter(|(known, _)| known.is(object)).map(|(_, value)| value.clone()).next()
+    }
+
     /// What is known of the object, or what `work_out` finds. Only an object whose meaning cannot change is to be asked for.
     pub(crate) fn get_or(&self, object: &Bound<'_, PyAny>, work_out: impl FnOnce() -> T) -> T {
-        let mut free = None;
-        for place in self.places(object) {
-            match place.get() {
-                Some((known, value)) if known.is(object) => return value.clone(),
-                Some(_) => {}
-                None => {
-                    free = Some(place);
-                    break;
-                }
+        self.get(object).unwrap_or_else(|| {
+            let value = work_out();
+            if let Some(free) = self.places(object).find(|place| place.get().is_none()) {
+                // Another thread may have taken it meanwhile; then the object finds another place next time.
+                let _ = free.set((object.clone().unbind(), value.clone()));
             }
-        }
-        let value = work_out();
-        if let Some(place) = free {
-            // Another thread may have taken it meanwhile; then the object finds another place next time.
-            let _ = place.set((object.clone().unbind(), value.clone()));
-        }
-        value
+            value
+        })
     }
 
     fn places(&self, object: &Bound<'_, PyAny>) -> impl Iterator<Item = &OnceLock<(Py<PyAny>, T)>> {

@@ -34,6 +34,8 @@ const LATE_TIMEOUT: Duration = Duration::from_millis(50);
 pub(crate) struct InstrumentationManager {
     manager: core::InstrumentationManager,
     registered: Mutex<Vec<Registered>>,
+    /// Whether some provider is waited for at the end of a chat.
+    settles: AtomicBool,
     /// Whether the last wait at the end of a context was in vain.
     was_late: AtomicBool,
     #[pyo3(get)]
@@ -59,8 +61,9 @@ impl InstrumentationManager {
         let prices = prices.map(text_of);
         let manager = providers::make_manager(queue_bytes, prices)?;
         lifecycle::watch(&manager);
-        let (registered, was_late) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { manager, registered, was_late, capture_console })
+        let registered = Mutex::default();
+        let (settles, was_late) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { manager, registered, settles, was_late, capture_console })
     }
 
     /// Hands everything recorded from now on to the provider too. Registered again, it still gets everything once.
@@ -79,6 +82,7 @@ impl InstrumentationManager {
         };
         let id = self.manager.register(sink);
         let provider = provider.clone().unbind();
+        self.settles.fetch_or(is_python, Ordering::Relaxed);
         self.registered().push(Registered { provider, id, is_python });
         Ok(())
     }
@@ -235,6 +239,9 @@ impl InstrumentationManager {
     /// Waits, for a short while, until the providers written in Python have what was recorded: programs read them
     /// right after a chat. One that did not make it in time is not waited for again.
     pub(crate) fn settle(&self, py: Python<'_>) {
+        if !self.settles.load(Ordering::Relaxed) {
+            return;
+        }
         let ids: Vec<_> = self
             .registered()
             .iter()

@@ -34,10 +34,8 @@ pub(crate) fn attributes(attributes: Option<&Bound<'_, PyAny>>) -> Vec<Attribute
     };
     let mut attributes = Vec::with_capacity(entries.len());
     for (name, value) in entries.iter() {
-        match plain_value(&value) {
-            Some(value) if name.is_exact_instance_of::<PyString>() => {
-                attributes.push((key(&name), value))
-            }
+        match (plain_key(&name), plain_value(&value)) {
+            (Some(key), Some(value)) => attributes.push((key, value)),
             _ => return other_attributes(entries),
         }
     }
@@ -54,6 +52,11 @@ fn other_attributes(entries: &Bound<'_, PyDict>) -> Vec<Attribute> {
 pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
     let reader = || Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS };
     plain_value(object).unwrap_or_else(|| reader().value(object, 0))
+}
+
+/// The name of an attribute, where it is text. It runs no Python code.
+fn plain_key(name: &Bound<'_, PyAny>) -> Option<Key> {
+    NAMES.get(name).or_else(|| name.is_exact_instance_of::<PyString>().then(|| new_key(name)))
 }
 
 /// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
@@ -74,18 +77,21 @@ fn plain_value(object: &Bound<'_, PyAny>) -> Option<Value> {
     object.is_none().then_some(Value::Null)
 }
 
-/// The name of an attribute. Python interns the names in a program's source, so the same object comes again and again.
+/// The names of attributes. Python interns those in a program's source, so the same object comes again and again.
+static NAMES: Known<Key, 1024> = Known::new();
+
+/// The name of an attribute.
 pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
-    static NAMES: Known<Key, 1024> = Known::new();
-    let work_out = || Key::from(beginning(&text_of(name), MOST_NAME_BYTES).to_owned());
+    NAMES.get(name).unwrap_or_else(|| new_key(name))
+}
+
+fn new_key(name: &Bound<'_, PyAny>) -> Key {
+    let text = beginning(&text_of(name), MOST_NAME_BYTES).to_owned();
     // The text of another object than text may change. Long text is not kept alive for it.
-    if name.is_exact_instance_of::<PyString>()
-        && name.len().is_ok_and(|length| length <= MOST_NAME_BYTES)
-    {
-        NAMES.get_or(name, work_out)
-    } else {
-        work_out()
-    }
+    let is_short = name
+        .cast_exact::<PyString>()
+        .is_ok_and(|name| name.len().is_ok_and(|n| n <= MOST_NAME_BYTES));
+    if is_short { NAMES.get_or(name, || text.into()) } else { text.into() }
 }
 
 /// An object as text: itself, where it is text, else `str` of it.
