@@ -34,6 +34,7 @@ def in_python(repeats: int) -> Section:
             ours, theirs = _in_turn(PYTHON, loop, count, repeats, collector)
             rows.append(times_less(f"caller, {name}", _figure(ours, "caller_us"), _figure(theirs, "caller_us"), 25))
             rows.append(times_less(f"CPU, {name}", _figure(ours, "cpu_us"), _figure(theirs, "cpu_us"), 20))
+        notes.append(_the_calls_alone(repeats, collector))
         notes.append(_default_queue(collector))
     title = "Python: a span of 4 attributes, 2 set later and 1 event, exported over OTLP/HTTP (us a span)"
     return Section(title, "opentelemetry-sdk", "ours is", rows, notes)
@@ -60,6 +61,16 @@ def _in_turn(
         if lost > 0:
             sys.exit(f"{lost} of {count} spans were lost: the figures compare nothing")
     return runs["callboard"], runs["opentelemetry"]
+
+
+def _the_calls_alone(repeats: int, collector: sink.Sink) -> str:
+    """What the same calls take of the caller's time where they do nothing: nothing called from Python falls below."""
+    taken = []
+    for loop, (name, count) in LOOPS.items():
+        programs = {"nothing": (*PYTHON, "nothing", loop, str(count), collector.endpoint)}
+        runs = in_turn(programs, repeats, collector)["nothing"]
+        taken.append(f"{_figure(runs, 'caller_us').median:.2f} {name}")
+    return f"callboard's calls themselves, of methods that do nothing, take {'; '.join(taken)}."
 
 
 def _default_queue(collector: sink.Sink) -> str:

@@ -12,7 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PACE_NS = 200_000
 WARM_UP_SPANS = 1024
@@ -33,8 +33,28 @@ def callboard(endpoint: str, spans: int) -> Side:
     manager = InstrumentationManager()
     manager.register_provider(OpenTelemetryProvider(endpoint, "bench"))
     manager.start_trace("bench")
-    reply, agent_send_msg = SpanKind.REPLY, EventKind.AGENT_SEND_MSG
+    return Side(_recording(manager, SpanKind.REPLY, EventKind.AGENT_SEND_MSG), lambda: manager.flush(60))
 
+
+def nothing(endpoint: str, spans: int) -> Side:
+    """callboard's calls, of methods that do nothing: the calls themselves."""
+
+    class Span:
+        def set_attribute(self, key: str, value: object) -> None: ...
+
+    class Manager:
+        def start_span(self, kind: str, attributes: dict[str, object]) -> Span:
+            return span
+
+        def record_event(self, kind: str, attributes: dict[str, object]) -> None: ...
+
+        def end_span(self) -> None: ...
+
+    span = Span()
+    return Side(_recording(Manager(), "reply", "agent_send_msg"), lambda: None)
+
+
+def _recording(manager: Any, reply: object, agent_send_msg: object) -> Callable[[int], object]:
     def record(number: int) -> None:
         span = manager.start_span(
             reply,
@@ -50,7 +70,7 @@ def callboard(endpoint: str, spans: int) -> Side:
         manager.record_event(agent_send_msg, {"ag2.message": "Tell me a joke.", "ag2.silent": False})
         manager.end_span()
 
-    return Side(record, lambda: manager.flush(60))
+    return record
 
 
 def opentelemetry(endpoint: str, spans: int) -> Side:
@@ -90,7 +110,7 @@ def _opentelemetry(endpoint: str, max_queue_size: int | None) -> Side:
     return Side(record, provider.force_flush)
 
 
-SIDES = {side.__name__: side for side in (callboard, opentelemetry, opentelemetry_default)}
+SIDES = {side.__name__: side for side in (callboard, nothing, opentelemetry, opentelemetry_default)}
 
 
 def tight(record: Callable[[int], object], spans: int) -> float:

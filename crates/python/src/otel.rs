@@ -2,7 +2,7 @@
 //!
 //! Only where that package is loaded already; callboard never loads it, and never replaces its tracer provider.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use callboard_core::Span;
 use pyo3::intern;
@@ -33,6 +33,8 @@ pub(crate) fn detach(py: Python<'_>, before: Option<&Py<PyAny>>) {
 
 fn is_loaded(py: Python<'_>) -> bool {
     static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    /// How many modules there were when it was looked for last: while they stay as many, none was loaded.
+    static LOOKED_AMONG: AtomicUsize = AtomicUsize::new(0);
     if LOADED.load(Ordering::Relaxed) {
         return true;
     }
@@ -43,8 +45,13 @@ fn is_loaded(py: Python<'_>) -> bool {
             .map(Bound::unbind)
             .map_err(PyErr::from)
     });
-    let name = intern!(py, "opentelemetry.trace");
-    let loaded = modules.is_ok_and(|modules| modules.bind(py).contains(name).unwrap_or(false));
+    let Ok(modules) = modules else { return false };
+    let modules = modules.bind(py);
+    if LOOKED_AMONG.load(Ordering::Relaxed) == modules.len() {
+        return false;
+    }
+    LOOKED_AMONG.store(modules.len(), Ordering::Relaxed);
+    let loaded = modules.contains(intern!(py, "opentelemetry.trace")).unwrap_or(false);
     LOADED.store(loaded, Ordering::Relaxed);
     loaded
 }
