@@ -3,12 +3,13 @@
 //! The only crate that knows PyO3. In reading order:
 //!
 //! - [`manager`] and [`span`]: the handles through which a Python program records.
-//! - [`current`]: which span is current, in a `contextvars.ContextVar`.
+//! - [`current`]: which span is current, in a `contextvars.ContextVar`; [`activation`]: one made current elsewhere.
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
 //! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
 //! - [`lifecycle`]: exit, forks and logging; [`otel`]: the OpenTelemetry API's own context.
 
+mod activation;
 mod adapter;
 mod current;
 mod exception;
@@ -33,7 +34,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<manager::InstrumentationManager>()?;
     module.add_class::<span::SpanContext>()?;
-    module.add_class::<span::Activation>()?;
+    module.add_class::<activation::Activation>()?;
     module.add_class::<history::Messages>()?;
     providers::add_classes(module)?;
     module.add_function(wrap_pyfunction!(current::current_var, module)?)?;

@@ -9,6 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use crate::activation::Activation;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
 use crate::history::{Histories, Messages};
@@ -389,7 +390,7 @@ impl SpanContext {
     /// A context manager that makes this span current where it is entered, and restores what was before. It does not
     /// end the span: it carries it into another thread or callback.
     fn activate(slf: Bound<'_, Self>) -> Activation {
-        Activation { span: slf.unbind(), entered: Mutex::default() }
+        Activation::new(slf)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -444,42 +445,6 @@ impl SpanContext {
     /// Makes current for the OpenTelemetry API what was before this span.
     pub(crate) fn detach_otel(&self, py: Python<'_>) {
         otel::detach(py, self.live().and_then(|live| live.otel_before.as_ref()));
-    }
-}
-
-/// See `SpanContext.activate`.
-#[pyclass(module = "callboard", frozen)]
-pub(crate) struct Activation {
-    span: Py<SpanContext>,
-    /// For each time that it was entered and not yet left, what was current before.
-    entered: Mutex<Vec<Before>>,
-}
-
-struct Before {
-    span: Option<Py<SpanContext>>,
-    otel_before: Option<Py<PyAny>>,
-}
-
-#[pymethods]
-impl Activation {
-    fn __enter__<'py>(&self, py: Python<'py>) -> Bound<'py, SpanContext> {
-        let span = self.span.bind(py).clone();
-        let before = Before {
-            span: stored(py).map(Bound::unbind),
-            otel_before: span.get().span().and_then(|span| otel::attach(py, span)),
-        };
-        self.entered.lock().unwrap_or_else(PoisonError::into_inner).push(before);
-        set_current(py, Some(&span));
-        span
-    }
-
-    #[pyo3(signature = (*_error))]
-    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
-        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(before) = entered {
-            otel::detach(py, before.otel_before.as_ref());
-            set_current(py, before.span.as_ref().map(|span| span.bind(py)));
-        }
     }
 }
 

@@ -13,7 +13,7 @@ mod label;
 mod transcript;
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use callboard_core::{
     Delivery, Placement, ProviderResult, Record, Respawn, TelemetryProvider, Text,
@@ -23,7 +23,7 @@ pub use self::diagram::DiagramOptions;
 pub use self::transcript::Interaction;
 use self::transcript::Transcript;
 use crate::providers::page::escape_html;
-use crate::providers::readers::{Deliveries, Reading};
+use crate::providers::readers::{Kept, Reading};
 
 /// How a diagram provider is made: what is not set has its default.
 #[derive(Clone, Debug)]
@@ -75,9 +75,8 @@ pub struct MermaidDiagramProvider {
 
 #[derive(Debug)]
 struct Shared {
-    transcript: Mutex<Transcript>,
+    transcript: Kept<Transcript>,
     options: DiagramOptions,
-    deliveries: Deliveries,
 }
 
 impl Default for MermaidDiagramProvider {
@@ -89,9 +88,8 @@ impl Default for MermaidDiagramProvider {
 impl MermaidDiagramProvider {
     /// A provider made as `config` says.
     pub fn new(config: MermaidConfig) -> Self {
-        let transcript = Mutex::new(Transcript::new(config.kept_messages));
-        let (options, deliveries) = (config.diagram, Deliveries::default());
-        Self { shared: Arc::new(Shared { transcript, options, deliveries }) }
+        let transcript = Kept::new(Transcript::new(config.kept_messages));
+        Self { shared: Arc::new(Shared { transcript, options: config.diagram }) }
     }
 
     /// The diagram, as the provider's configuration says. Its lines are joined by a newline, with none at the end.
@@ -128,11 +126,7 @@ impl MermaidDiagramProvider {
 
     /// The transcript, with everything in it that the caller recorded.
     fn read(&self) -> Reading<'_, Transcript> {
-        self.shared.deliveries.read(&self.shared.transcript)
-    }
-
-    fn transcript(&self) -> MutexGuard<'_, Transcript> {
-        self.shared.transcript.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.transcript.read()
     }
 }
 
@@ -142,11 +136,11 @@ impl TelemetryProvider for MermaidDiagramProvider {
     }
 
     fn registered(&mut self, delivery: Delivery) {
-        self.shared.deliveries.add(delivery);
+        self.shared.transcript.owe(delivery);
     }
 
     fn on_records(&mut self, batch: &[Record]) -> ProviderResult {
-        let mut transcript = self.transcript();
+        let mut transcript = self.shared.transcript.write();
         for record in batch {
             transcript.enter(record);
         }

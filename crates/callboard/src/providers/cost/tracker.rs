@@ -1,6 +1,6 @@
 //! The provider that adds up what things cost, and what its readers see.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use callboard_core::{
     Attribute, Delivery, Placement, ProviderResult, Record, Respawn, TelemetryProvider,
@@ -9,7 +9,7 @@ use callboard_core::{
 use super::ledger::{CostSummary, Ledger, Share, Unpriced};
 use super::money::Money;
 use super::report;
-use crate::providers::readers::{Deliveries, Reading};
+use crate::providers::readers::{Kept, Reading};
 
 /// How a cost tracker is made: what is not set has its default.
 #[derive(Clone, Debug)]
@@ -53,13 +53,7 @@ impl Default for CostTrackerConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CostTrackerProvider {
-    books: Arc<Books>,
-}
-
-#[derive(Debug)]
-struct Books {
-    ledger: Mutex<Ledger>,
-    deliveries: Deliveries,
+    books: Arc<Kept<Ledger>>,
 }
 
 impl Default for CostTrackerProvider {
@@ -71,8 +65,7 @@ impl Default for CostTrackerProvider {
 impl CostTrackerProvider {
     /// A tracker made as `config` says.
     pub fn new(config: CostTrackerConfig) -> Self {
-        let ledger = Mutex::new(Ledger::new(config.history_entries));
-        Self { books: Arc::new(Books { ledger, deliveries: Deliveries::default() }) }
+        Self { books: Arc::new(Kept::new(Ledger::new(config.history_entries))) }
     }
 
     /// What everything cost so far, in US dollars.
@@ -140,11 +133,7 @@ impl CostTrackerProvider {
 
     /// The books, with everything in them that the caller recorded.
     fn read(&self) -> Reading<'_, Ledger> {
-        self.books.deliveries.read(&self.books.ledger)
-    }
-
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.books.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.read()
     }
 }
 
@@ -154,11 +143,11 @@ impl TelemetryProvider for CostTrackerProvider {
     }
 
     fn registered(&mut self, delivery: Delivery) {
-        self.books.deliveries.add(delivery);
+        self.books.owe(delivery);
     }
 
     fn on_records(&mut self, batch: &[Record]) -> ProviderResult {
-        let mut ledger = self.ledger();
+        let mut ledger = self.books.write();
         for record in batch {
             ledger.enter(record);
         }

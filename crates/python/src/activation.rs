@@ -1,0 +1,51 @@
+//! A span made current elsewhere than where it began: in another thread, a callback, a generator.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+use crate::current::{set_current, stored};
+use crate::otel;
+use crate::span::SpanContext;
+
+/// See `SpanContext.activate`.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Activation {
+    span: Py<SpanContext>,
+    /// For each time that it was entered and not yet left, what was current before.
+    entered: Mutex<Vec<Before>>,
+}
+
+struct Before {
+    span: Option<Py<SpanContext>>,
+    otel_before: Option<Py<PyAny>>,
+}
+
+impl Activation {
+    pub(crate) fn new(span: Bound<'_, SpanContext>) -> Self {
+        Self { span: span.unbind(), entered: Mutex::default() }
+    }
+}
+
+#[pymethods]
+impl Activation {
+    fn __enter__<'py>(&self, py: Python<'py>) -> Bound<'py, SpanContext> {
+        let span = self.span.bind(py).clone();
+        let before = Before {
+            span: stored(py).map(Bound::unbind),
+            otel_before: span.get().span().and_then(|span| otel::attach(py, span)),
+        };
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner).push(before);
+        set_current(py, Some(&span));
+        span
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
+        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(before) = entered {
+            otel::detach(py, before.otel_before.as_ref());
+            set_current(py, before.span.as_ref().map(|span| span.bind(py)));
+        }
+    }
+}
