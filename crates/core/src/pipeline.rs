@@ -121,8 +121,6 @@ struct Queue {
     /// What was pushed before the last provider was registered, and is yet to be looked at. A batch is for a provider
     /// as a whole or not at all.
     earlier: VecDeque<Earlier>,
-    /// What all of it holds.
-    bytes: usize,
     /// The number of the last entry pushed that a record comes of.
     last: u64,
     /// The thread is to look at the queue now.
@@ -226,7 +224,7 @@ impl Pipeline {
         let mut bytes = size_bytes(particulars.as_mut_slice());
         let mut queue = lock(&self.queue);
         let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
-        let held = queue.bytes + held_by_lanes;
+        let held = queue.bytes() + held_by_lanes;
         if held + bytes > self.config.queue_bytes / 4 * 3 {
             let bodies = drop_bodies(particulars.as_mut_slice());
             self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
@@ -237,12 +235,11 @@ impl Pipeline {
             return;
         }
         queue.last += u64::from(happening.is_record());
-        queue.bytes += bytes;
         queue.buffers.bytes += bytes;
         queue.buffers.push(span, time_unix_ns, happening, particulars);
         // What a stuck provider holds is room that the queue does not have.
         let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
-        let wants_waking = queue.bytes > WAKING_BYTES.min(room / 2) && !queue.kicked;
+        let wants_waking = queue.bytes() > WAKING_BYTES.min(room / 2) && !queue.kicked;
         queue.kicked |= wants_waking;
         drop(queue);
         if wants_waking {
@@ -394,6 +391,12 @@ impl Queue {
         self.buffers.is_empty() && self.earlier.is_empty()
     }
 
+    /// What all of it holds.
+    fn bytes(&self) -> usize {
+        let earlier = self.earlier.iter().map(|earlier| earlier.buffers.bytes);
+        earlier.sum::<usize>() + self.buffers.bytes
+    }
+
     /// How many records wait, changes in a row counted one by one.
     fn records(&self) -> u64 {
         let earlier = self.earlier.iter().map(|earlier| earlier.buffers.records());
@@ -422,7 +425,6 @@ impl Queue {
                 self.last
             }
         };
-        self.bytes -= buffers.bytes;
         (!buffers.is_empty()).then_some(last)
     }
 }
