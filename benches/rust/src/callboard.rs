@@ -22,24 +22,24 @@ impl Callboard {
         let config = config.resolve(&process_environment).expect("the endpoint is a URL");
         let manager = InstrumentationManager::new(ManagerConfig::default());
         manager.register(Box::new(OpenTelemetryProvider::new(config)));
-        let root = manager.start_run("bench", vec![]);
+        let root = manager.start_run("bench", []);
         Self { manager, root }
     }
 }
 
 impl Side for Callboard {
     fn record(&self, number: i64, texts: &Texts) {
-        let attributes = vec![
+        let attributes = [
             ("ag2.reply_function".into(), "generate_reply".into()),
-            ("ag2.agent.sender".into(), texts.sender.clone().into()),
-            ("ag2.agent.recipient".into(), texts.recipient.clone().into()),
+            ("ag2.agent.sender".into(), texts.sender.as_str().into()),
+            ("ag2.agent.recipient".into(), texts.recipient.as_str().into()),
             ("ag2.round".into(), number.into()),
         ];
         let span = self.root.start_child(SpanKind::Reply, attributes);
-        span.set_attribute("ag2.reply", texts.reply.clone());
+        span.set_attribute("ag2.reply", texts.reply.as_str());
         span.set_attribute("ag2.final", true);
-        let attributes = vec![
-            ("ag2.message".into(), texts.message.clone().into()),
+        let attributes = [
+            ("ag2.message".into(), texts.message.as_str().into()),
             ("ag2.silent".into(), false.into()),
         ];
         span.record_event(EventKind::AgentSendMsg, attributes);

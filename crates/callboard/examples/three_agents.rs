@@ -14,8 +14,8 @@ use std::time::Duration;
 use callboard::otlp::config::process_environment;
 use callboard::otlp::{ConfigError, ExporterConfig, OpenTelemetryProvider, StatisticsHandle};
 use callboard::{
-    Attribute, CostTrackerProvider, EventKind, InstrumentationManager, MermaidDiagramProvider,
-    Span, SpanKind, current_span, keys,
+    Attributes, CostTrackerProvider, EventKind, Given, InstrumentationManager, Key,
+    MermaidDiagramProvider, Span, SpanKind, current_span, keys,
 };
 
 #[tokio::main]
@@ -27,7 +27,7 @@ async fn main() -> Result<(), ConfigError> {
     manager.register(Box::new(diagram.clone()));
     let exported = export_spans(&manager)?;
 
-    let run = manager.start_run("Haiku", vec![("workflow.id".into(), "123".into())]);
+    let run = manager.start_run("Haiku", [("workflow.id".into(), "123".into())]);
     run.within(write_haiku()).await;
     run.end();
 
@@ -88,8 +88,7 @@ fn ask_clara(haiku: &str) -> &'static str {
 
 /// The reply of an agent. A spawned task has no current span of its own: the caller's is handed to it here.
 fn reply(agent: &'static str) -> impl Future<Output = String> + Send + 'static {
-    let names = vec![(keys::AGENT_RECIPIENT.into(), agent.into())];
-    let span = start_span(SpanKind::Reply, names);
+    let span = start_span(SpanKind::Reply, [(keys::AGENT_RECIPIENT.into(), agent.into())]);
     let inner = span.clone();
     inner.within(async move {
         tokio::task::yield_now().await;
@@ -101,10 +100,10 @@ fn reply(agent: &'static str) -> impl Future<Output = String> + Send + 'static {
 
 /// Stands for a call of a model: its tokens are recorded, and callboard knows the price.
 fn call_model(agent: &'static str, model: &'static str, input_tokens: i64, output_tokens: i64) {
-    let span = start_span(SpanKind::LlmCall, vec![(keys::LLM_MODEL.into(), model.into())]);
+    let span = start_span(SpanKind::LlmCall, [(keys::LLM_MODEL.into(), model.into())]);
     span.record_event(
         EventKind::Cost,
-        vec![
+        [
             (keys::COST_TYPE.into(), "LLM".into()),
             (keys::AGENT_NAME.into(), agent.into()),
             (keys::LLM_MODEL.into(), model.into()),
@@ -119,20 +118,20 @@ fn start_chat(from: &'static str, to: &'static str) -> Span {
     start_span(SpanKind::Chat, names(from, to))
 }
 
-fn start_span(kind: SpanKind, attributes: Vec<Attribute>) -> Span {
+fn start_span(kind: SpanKind, attributes: impl Attributes) -> Span {
     let parent = current_span().expect("main() runs everything within a span");
     parent.start_child(kind, attributes)
 }
 
 fn say(from: &'static str, to: &'static str, message: &str) {
-    let mut attributes = names(from, to);
-    attributes.push((keys::MESSAGE.into(), message.to_owned().into()));
-    attributes.push((keys::SILENT.into(), false.into()));
+    let [sender, recipient] = names(from, to);
+    let (message, silent) =
+        ((keys::MESSAGE.into(), message.into()), (keys::SILENT.into(), false.into()));
     if let Some(span) = current_span() {
-        span.record_event(EventKind::AgentSendMsg, attributes);
+        span.record_event(EventKind::AgentSendMsg, [sender, recipient, message, silent]);
     }
 }
 
-fn names(from: &'static str, to: &'static str) -> Vec<Attribute> {
-    vec![(keys::AGENT_SENDER.into(), from.into()), (keys::AGENT_RECIPIENT.into(), to.into())]
+fn names(from: &'static str, to: &'static str) -> [(Key, Given<'static>); 2] {
+    [(keys::AGENT_SENDER.into(), from.into()), (keys::AGENT_RECIPIENT.into(), to.into())]
 }

@@ -10,10 +10,10 @@
 //! manager.register(Box::new(costs.clone()));
 //! manager.register(Box::new(diagram.clone()));
 //!
-//! let run = manager.start_run("Joke", vec![("workflow.id".into(), "123".into())]);
-//! let chat = run.start_child(SpanKind::Chat, vec![(keys::AGENT_SENDER.into(), "jack".into())]);
+//! let run = manager.start_run("Joke", [("workflow.id".into(), "123".into())]);
+//! let chat = run.start_child(SpanKind::Chat, [(keys::AGENT_SENDER.into(), "jack".into())]);
 //! // … the agents talk, and the program records what they do …
-//! chat.record_event(EventKind::Cost, vec![(keys::COST.into(), 0.25.into())]);
+//! chat.record_event(EventKind::Cost, [(keys::COST.into(), 0.25.into())]);
 //! chat.end();
 //! run.end();
 //!

@@ -9,9 +9,10 @@ use std::sync::{Arc, Weak};
 
 use crate::event::EventKind;
 use crate::fork;
+use crate::given::{Attributes, Given};
 use crate::id::{IdSource, SpanId, TraceId};
 use crate::keys;
-use crate::pipeline::{Happening, Particulars, Pipeline, RunNumber, SpanReference};
+use crate::pipeline::{Happening, Pipeline, RunNumber, SpanReference};
 use crate::span::{EndedBy, RunHead, SpanKind, Status};
 use crate::time::{RunClock, UnixNanos};
 use crate::value::{Attribute, Key, Text, Value, find};
@@ -61,7 +62,7 @@ impl Span {
         ids: &Arc<dyn IdSource>,
         clock: RunClock,
         name: Text,
-        attributes: Vec<Attribute>,
+        attributes: impl Attributes,
     ) -> Span {
         let (trace_id, root_span_id) = (ids.trace_id(), ids.span_id());
         let head = Arc::new(RunHead { trace_id, root_span_id, name });
@@ -79,7 +80,7 @@ impl Span {
     }
 
     /// Starts a span within this one.
-    pub fn start_child(&self, kind: SpanKind, attributes: Vec<Attribute>) -> Span {
+    pub fn start_child(&self, kind: SpanKind, attributes: impl Attributes) -> Span {
         let run = &self.cell.run;
         run.start(run.ids.span_id(), Some(self.span_id()), kind, attributes)
     }
@@ -89,7 +90,7 @@ impl Span {
     pub fn add_past_child(
         &self,
         kind: SpanKind,
-        attributes: Vec<Attribute>,
+        attributes: impl Attributes,
         start_monotonic_ns: u64,
         end_monotonic_ns: u64,
     ) {
@@ -98,25 +99,24 @@ impl Span {
         let started = Happening::Started { parent: Some(self.span_id()), kind };
         let start_unix_ns = run.clock.at(start_monotonic_ns);
         let end_unix_ns = run.clock.at(end_monotonic_ns.max(start_monotonic_ns));
-        run.pipeline.push(span, start_unix_ns, started, Particulars::Many(attributes));
-        run.pipeline.push(span, end_unix_ns, Happening::Ended(EndedBy::Program), Particulars::None);
-        run.pipeline.push(span, end_unix_ns, Happening::Released, Particulars::None);
+        run.push(span, start_unix_ns, started, attributes);
+        run.push(span, end_unix_ns, Happening::Ended(EndedBy::Program), []);
+        run.push(span, end_unix_ns, Happening::Released, []);
     }
 
     /// Sets an attribute; a later value replaces an earlier one. After the span's end it does nothing.
-    pub fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>) {
-        self.change(Particulars::One((key.into(), value.into())));
+    pub fn set_attribute<'a>(&self, key: impl Into<Key>, value: impl Into<Given<'a>>) {
+        self.change([(key.into(), value.into())]);
     }
 
     /// Sets several attributes.
-    pub fn set_attributes(&self, attributes: impl IntoIterator<Item = Attribute>) {
-        let attributes: Vec<_> = attributes.into_iter().collect();
-        if !attributes.is_empty() {
-            self.change(Particulars::Many(attributes));
+    pub fn set_attributes(&self, mut attributes: impl Attributes) {
+        if !attributes.as_mut().is_empty() {
+            self.change(attributes);
         }
     }
 
-    fn change(&self, attributes: Particulars) {
+    fn change(&self, attributes: impl Attributes) {
         if !self.is_ended() {
             self.cell.push(self.cell.start_unix_ns, Happening::Changed, attributes);
         }
@@ -125,23 +125,23 @@ impl Span {
     /// Says how the span went. A later word replaces an earlier one. After the span's end it does nothing.
     pub fn set_status(&self, status: Status) {
         if !self.is_ended() {
-            let went = Happening::Went(Box::new(status));
-            self.cell.push(self.cell.start_unix_ns, went, Particulars::None);
+            let went = Happening::Went(status);
+            self.cell.push(self.cell.start_unix_ns, went, []);
         }
     }
 
     /// Records an event in this span. After the span's end it does nothing.
-    pub fn record_event(&self, kind: EventKind, attributes: Vec<Attribute>) {
+    pub fn record_event(&self, kind: EventKind, attributes: impl Attributes) {
         if !self.is_ended() {
             let event = Happening::Event { kind };
-            self.cell.push(self.now(), event, Particulars::Many(attributes));
+            self.cell.push(self.now(), event, attributes);
         }
     }
 
     /// Records an exception as OpenTelemetry has it, and that the span failed.
     pub fn record_exception(&self, class: Text, message: Text, stacktrace: Text) {
         self.set_status(Status::Error { message: message.clone() });
-        let attributes = vec![
+        let attributes = [
             (keys::EXCEPTION_TYPE.into(), class.into()),
             (keys::EXCEPTION_MESSAGE.into(), message.into()),
             (keys::EXCEPTION_STACKTRACE.into(), stacktrace.into()),
@@ -242,13 +242,13 @@ impl Run {
         span_id: SpanId,
         parent: Option<SpanId>,
         kind: SpanKind,
-        attributes: Vec<Attribute>,
+        attributes: impl Attributes,
     ) -> Span {
         let reference = SpanReference { run: self.number, span_id };
         let start_unix_ns = self.clock.now();
         let is_late = self.ended.load(Ordering::Relaxed);
         let started = Happening::Started { parent, kind: kind.clone() };
-        self.pipeline.push(reference, start_unix_ns, started, Particulars::Many(attributes));
+        self.push(reference, start_unix_ns, started, attributes);
         let cell = Arc::new(SpanCell {
             run: self.clone(),
             reference,
@@ -261,11 +261,21 @@ impl Run {
         });
         Span { cell }
     }
+
+    fn push(
+        &self,
+        span: SpanReference,
+        time_unix_ns: UnixNanos,
+        happening: Happening,
+        mut attributes: impl Attributes,
+    ) {
+        self.pipeline.push(span, time_unix_ns, happening, attributes.as_mut());
+    }
 }
 
 impl SpanCell {
-    fn push(&self, time_unix_ns: UnixNanos, happening: Happening, particulars: Particulars) {
-        self.run.pipeline.push(self.reference, time_unix_ns, happening, particulars);
+    fn push(&self, time_unix_ns: UnixNanos, happening: Happening, attributes: impl Attributes) {
+        self.run.push(self.reference, time_unix_ns, happening, attributes);
     }
 
     fn is_of_parent_process(&self) -> bool {
@@ -274,7 +284,7 @@ impl SpanCell {
 
     fn end(&self, ended_by: EndedBy) {
         if !self.is_of_parent_process() && !self.ended.swap(true, Ordering::AcqRel) {
-            self.push(self.run.clock.now(), Happening::Ended(ended_by), Particulars::None);
+            self.push(self.run.clock.now(), Happening::Ended(ended_by), []);
         }
     }
 }
@@ -283,7 +293,7 @@ impl Drop for SpanCell {
     fn drop(&mut self) {
         self.end(EndedBy::Dropped);
         if !self.is_of_parent_process() {
-            self.push(self.start_unix_ns, Happening::Released, Particulars::None);
+            self.push(self.start_unix_ns, Happening::Released, []);
         }
     }
 }

@@ -11,6 +11,7 @@
 pub mod current;
 pub mod event;
 pub mod fork;
+pub mod given;
 pub mod handle;
 pub mod id;
 pub mod json;
@@ -28,6 +29,7 @@ pub mod value;
 
 pub use current::{Entered, Within, current_span};
 pub use event::EventKind;
+pub use given::{Attributes, Given};
 pub use handle::{Span, WeakSpan};
 pub use id::{IdSource, SpanId, TraceId};
 pub use manager::{DEFAULT_WORKFLOW_NAME, InstrumentationManager, ManagerConfig, WeakManager};

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::given::Attributes;
 use crate::handle::Span;
 use crate::id::{IdSource, RandomIds};
 use crate::pipeline::{Pipeline, PipelineConfig, ProviderId, Statistics};
 use crate::provider::{ProcessorFactory, TelemetryProvider};
 use crate::time::{Clock, RunClock, SystemClock};
-use crate::value::{Attribute, Text};
+use crate::value::Text;
 
 /// How long a provider's deregistration waits for what was recorded before it.
 const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,7 +77,7 @@ impl InstrumentationManager {
     }
 
     /// Starts a run: a new trace whose root is the WORKFLOW span returned. Its end ends every span still open in the run.
-    pub fn start_run(&self, name: impl Into<Text>, attributes: Vec<Attribute>) -> Span {
+    pub fn start_run(&self, name: impl Into<Text>, attributes: impl Attributes) -> Span {
         let Inner { pipeline, ids, clock } = self.inner.as_ref();
         Span::start_run(pipeline, ids, RunClock::start(clock.clone()), name.into(), attributes)
     }

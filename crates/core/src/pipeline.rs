@@ -15,6 +15,7 @@ mod batch;
 mod lane;
 mod queue;
 mod runs;
+mod sheet;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,16 +25,17 @@ use std::time::{Duration, Instant};
 
 use self::batch::Batch;
 use self::lane::Lane;
-use self::queue::{Buffers, size_bytes};
-pub(crate) use self::queue::{Happening, Particulars, RunNumber, SpanReference};
+use self::queue::{Buffers, prepare};
+pub(crate) use self::queue::{Happening, RunNumber, SpanReference};
 use self::runs::Runs;
 use crate::fork;
+use crate::given::Recordable;
 use crate::provider::{ProcessorFactory, RecordProcessor, TelemetryProvider};
 use crate::record::{Record, drop_bodies};
 use crate::span::RunHead;
 use crate::threads::{self, Priority, on_callboard_thread};
 use crate::time::UnixNanos;
-use crate::value::Attribute;
+use crate::value::{Attribute, Key};
 
 /// The bounds and the pace of a pipeline.
 #[derive(Clone, Debug)]
@@ -211,33 +213,53 @@ impl Pipeline {
     }
 
     /// Puts what happened to a span into the queue. It never waits for a provider.
-    pub(crate) fn push(
+    #[inline]
+    pub(crate) fn push<V: Recordable>(
         &self,
         span: SpanReference,
         time_unix_ns: UnixNanos,
         happening: Happening,
-        mut particulars: Particulars,
+        attributes: &mut [(Key, V)],
     ) {
-        if self.is_lost() {
-            return;
+        if let Some((mut queue, count)) = self.lay_attributes(attributes, happening.is_record()) {
+            queue.buffers.push(span, time_unix_ns, happening, count);
+            self.pushed(queue);
         }
-        let mut bytes = size_bytes(particulars.as_mut_slice());
+    }
+
+    /// Puts the attributes of a happening into the queue, ahead of itself; none where there is no room for both.
+    #[inline(never)]
+    fn lay_attributes<V: Recordable>(
+        &self,
+        attributes: &mut [(Key, V)],
+        is_record: bool,
+    ) -> Option<(MutexGuard<'_, Queue>, u16)> {
+        if self.is_lost() {
+            return None;
+        }
+        let mut bytes = prepare(attributes);
         let mut queue = lock(&self.queue);
-        let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
-        let held = queue.bytes() + held_by_lanes;
+        let held = queue.bytes() + self.held_bytes.load(Ordering::Relaxed);
         if held + bytes > self.config.queue_bytes / 4 * 3 {
-            let bodies = drop_bodies(particulars.as_mut_slice());
+            let bodies = drop_bodies(attributes);
             self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
-            bytes = size_bytes(particulars.as_mut_slice());
+            bytes = prepare(attributes);
         }
         if held + bytes > self.config.queue_bytes || queue.stopping {
-            self.dropped.fetch_add(u64::from(happening.is_record()), Ordering::Relaxed);
-            return;
+            self.dropped.fetch_add(u64::from(is_record), Ordering::Relaxed);
+            return None;
         }
-        queue.last += u64::from(happening.is_record());
+        queue.last += u64::from(is_record);
         queue.buffers.bytes += bytes;
-        queue.buffers.push(span, time_unix_ns, happening, particulars);
+        let count = queue.buffers.lay(attributes);
+        Some((queue, count))
+    }
+
+    /// Wakes the thread, if much is in the queue.
+    #[inline(never)]
+    fn pushed(&self, mut queue: MutexGuard<'_, Queue>) {
         // What a stuck provider holds is room that the queue does not have.
+        let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
         let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
         let wants_waking = queue.bytes() > WAKING_BYTES.min(room / 2) && !queue.kicked;
         queue.kicked |= wants_waking;
@@ -472,6 +494,10 @@ impl Pipeline {
         let mut queue = self.wait_for_turn(&mut worker.pace);
         let stopping = queue.stopping;
         let Some(last) = queue.take(&mut worker.buffers) else {
+            drop(queue);
+            if worker.pace.is_idle() {
+                worker.buffers.let_go();
+            }
             return (None, stopping);
         };
         let bytes = worker.buffers.bytes;
@@ -621,7 +647,12 @@ impl Pace {
 
     fn next(&mut self, queue_is_empty: bool) -> Duration {
         self.empty_looks = if queue_is_empty { self.empty_looks.saturating_add(1) } else { 0 };
-        if self.empty_looks > Self::PATIENCE { self.idle } else { self.busy }
+        if self.is_idle() { self.idle } else { self.busy }
+    }
+
+    /// Whether nothing was recorded for a while.
+    fn is_idle(&self) -> bool {
+        self.empty_looks > Self::PATIENCE
     }
 }
 
@@ -636,12 +667,12 @@ mod tests {
     fn a_lock_that_was_held_at_a_fork_makes_the_childs_pipeline_idle_and_not_stuck() {
         let manager = InstrumentationManager::new(ManagerConfig::default());
         let id = manager.register(Box::new(MemoryProvider::default()));
-        let run = manager.start_run("parent's", vec![]);
+        let run = manager.start_run("parent's", []);
         let pipeline = manager.pipeline();
         let _held = (lock(&pipeline.runs), lock(&pipeline.lanes));
         pipeline.restart_in_child();
-        run.start_child(SpanKind::Chat, vec![]).set_attribute("key", 1_i64);
-        manager.start_run("child's", vec![]).end();
+        run.start_child(SpanKind::Chat, []).set_attribute("key", 1_i64);
+        manager.start_run("child's", []).end();
         manager.register(Box::new(MemoryProvider::default()));
         assert!(!manager.deregister(id));
         assert!(manager.wait_delivered(id, Duration::MAX));

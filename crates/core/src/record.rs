@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::event::EventKind;
+use crate::given::Recordable;
 use crate::span::{EndedBy, SpanHead, Status};
 use crate::time::UnixNanos;
-use crate::value::{Attribute, Value, attributes_size_bytes, find};
+use crate::value::{Attribute, Key, Value, attributes_size_bytes, find};
 
 /// One thing that happened to a span.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl Event {
 pub const BODY_DROPPED: &str = "[dropped: callboard's queue was full]";
 
 /// A value larger than this is a body: under pressure it goes before structure and cost do.
-const BODY_BYTES: usize = 512;
+pub(crate) const BODY_BYTES: usize = 512;
 
 impl Record {
     /// The span that it is about.
@@ -114,9 +115,6 @@ impl Record {
 }
 
 /// Puts [`BODY_DROPPED`] in place of every large value; says how many there were.
-pub(crate) fn drop_bodies(attributes: &mut [Attribute]) -> usize {
-    let is_body =
-        |value: &Value| matches!(value, Value::Messages(_)) || value.size_bytes() > BODY_BYTES;
-    let bodies = attributes.iter_mut().filter(|(_, value)| is_body(value));
-    bodies.map(|(_, value)| *value = Value::from(BODY_DROPPED)).count()
+pub(crate) fn drop_bodies<V: Recordable>(attributes: &mut [(Key, V)]) -> usize {
+    attributes.iter_mut().filter_map(|(_, value)| value.drop_body().then_some(())).count()
 }

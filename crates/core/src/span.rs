@@ -44,6 +44,20 @@ macro_rules! kinds {
                 }
             }
 
+            /// Which of the kinds that callboard knows it is, by its place among them; its value, where it is none.
+            pub(crate) fn into_place(self) -> Result<u8, Box<Text>> {
+                enum Place { $($member,)* }
+                match self {
+                    $(Self::$member => Ok(Place::$member as u8),)*
+                    Self::Custom(value) => Err(value),
+                }
+            }
+
+            /// The known kind at this place.
+            pub(crate) fn at(place: Option<u8>) -> Option<Self> {
+                Self::ALL.get(usize::from(place?)).cloned()
+            }
+
             /// Every kind that callboard knows.
             pub const ALL: &'static [Self] = &[$(Self::$member,)*];
         }

@@ -39,7 +39,7 @@ use crate::wire;
 ///
 /// let manager = InstrumentationManager::new(ManagerConfig::default());
 /// manager.register(Box::new(provider));
-/// manager.start_run("A workflow", vec![]).end();
+/// manager.start_run("A workflow", []).end();
 /// manager.shutdown(std::time::Duration::from_secs(10));
 /// println!("{} spans sent", statistics.get().sent);
 /// # Ok::<(), callboard_otlp::ConfigError>(())

@@ -92,7 +92,7 @@ impl PythonProvider {
     ) -> PyResult<()> {
         let context = self.context(py, span)?;
         for (key, value) in attributes {
-            context.get().append(key.clone(), value.clone());
+            context.get().append(key.clone(), value.clone().into());
             let arguments = (context.clone_ref(py), key.as_str(), to_python(py, value)?);
             self.call(py, "set_span_attribute", arguments, None)?;
         }

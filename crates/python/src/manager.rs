@@ -14,7 +14,7 @@ use crate::kinds;
 use crate::lifecycle;
 use crate::providers;
 use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
-use crate::value::{bounded, text_of, to_value};
+use crate::value::{bounded, given, text_of};
 
 /// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -151,7 +151,7 @@ impl InstrumentationManager {
         value: &Bound<'_, PyAny>,
     ) {
         if let Ok(span) = span_context.cast::<SpanContext>() {
-            span.get().append(crate::value::key(key), to_value(value));
+            span.get().append(crate::value::key(key), given(value));
         }
     }
 

@@ -16,7 +16,7 @@ use crate::history::{Histories, Messages};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel;
-use crate::value::{attributes_to_python, bounded, text_of, to_value};
+use crate::value::{attributes_to_python, bounded, given, text_of};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
 ///
@@ -166,12 +166,12 @@ impl SpanContext {
         slot.as_ref().map(|previous| previous.bind(py).clone())
     }
 
-    pub(crate) fn append(&self, key: callboard_core::Key, value: callboard_core::Value) {
+    pub(crate) fn append(&self, key: callboard_core::Key, value: callboard_core::Given<'_>) {
         match &self.state {
             State::Live(live) => live.span.set_attribute(key, value),
             State::Described(described) => {
                 if let Ok(mut attributes) = described.attributes.lock() {
-                    attributes.push((key, value));
+                    attributes.push((key, value.into()));
                 }
             }
         }
@@ -325,13 +325,13 @@ impl SpanContext {
 
     /// Sets an attribute; a later value replaces an earlier one.
     fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
-        self.append(crate::value::key(key), to_value(value));
+        self.append(crate::value::key(key), given(value));
     }
 
     /// Sets every entry of a dict.
     fn set_attributes(&self, attributes: &Bound<'_, PyAny>) {
         for (key, value) in crate::value::attributes(Some(attributes)) {
-            self.append(key, value);
+            self.append(key, value.into());
         }
     }
 

@@ -3,7 +3,7 @@
 //! Whatever a program passes becomes a value, within bounds, and never an exception: numbers too large, texts that are no
 //! UTF-8, cycles and objects whose `__str__` raises included.
 
-use callboard_core::{Attribute, Context, Key, Text, Value};
+use callboard_core::{Attribute, Context, Given, Key, Text, Value};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
@@ -48,6 +48,11 @@ fn other_attributes(entries: &Bound<'_, PyDict>) -> Vec<Attribute> {
     entries.iter().map(|(name, value)| (key(name), to_value(value))).collect()
 }
 
+/// The value of an object for a call that records it: text is only pointed to.
+pub(crate) fn given<'a>(object: &'a Bound<'_, PyAny>) -> Given<'a> {
+    plain_text(object).map_or_else(|| to_value(object).into(), Given::from)
+}
+
 /// The value of an object.
 pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
     let reader = || Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS };
@@ -61,9 +66,8 @@ fn plain_key(name: &Bound<'_, PyAny>) -> Option<Key> {
 
 /// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
 fn plain_value(object: &Bound<'_, PyAny>) -> Option<Value> {
-    if let Ok(text) = object.cast_exact::<PyString>() {
-        let text = text.to_str().ok().filter(|text| text.len() <= MOST_TEXT_BYTES)?;
-        return Some(Value::Text(Text::new(text)));
+    if object.is_exact_instance_of::<PyString>() {
+        return plain_text(object).map(|text| Value::Text(Text::new(text)));
     }
     if let Ok(truth) = object.cast_exact::<PyBool>() {
         return Some(Value::Bool(truth.is_true()));
@@ -75,6 +79,12 @@ fn plain_value(object: &Bound<'_, PyAny>) -> Option<Value> {
         return Some(Value::Double(number.value()));
     }
     object.is_none().then_some(Value::Null)
+}
+
+/// The text of an object that is text and no more than a value may hold. It runs no Python code.
+fn plain_text<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    let text = object.cast_exact::<PyString>().ok()?.to_str().ok()?;
+    (text.len() <= MOST_TEXT_BYTES).then_some(text)
 }
 
 /// The names of attributes. Python interns those in a program's source, so the same object comes again and again.

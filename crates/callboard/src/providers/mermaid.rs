@@ -53,10 +53,10 @@ impl Default for MermaidConfig {
 /// let diagram = MermaidDiagramProvider::default();
 /// manager.register(Box::new(diagram.clone()));
 ///
-/// let run = manager.start_run("My Workflow", vec![]);
+/// let run = manager.start_run("My Workflow", []);
 /// run.record_event(
 ///     EventKind::AgentSendMsg,
-///     vec![
+///     [
 ///         (keys::AGENT_SENDER.into(), "jack".into()),
 ///         (keys::AGENT_RECIPIENT.into(), "emma".into()),
 ///         (keys::MESSAGE.into(), "Tell me a joke.".into()),

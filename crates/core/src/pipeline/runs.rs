@@ -112,7 +112,7 @@ impl KnownRun {
             }
             Happening::Went(status) => {
                 if let Some(span) = self.open(span_id, time_unix_ns) {
-                    span.status = *status;
+                    span.status = status;
                 }
             }
             Happening::Event { kind } => {

@@ -194,7 +194,7 @@ fn attributes_are_read_back_wherever_they_are_on_their_way() {
     chat.set_attribute("n", 1_i64);
     assert_eq!(read(&chat), [r#"at="start""#, "n=1"], "a registration set what came before apart");
     assert!(manager.flush(LONG));
-    chat.set_attributes([("n".into(), 2_i64.into()), ("m".into(), Value::Null)]);
+    chat.set_attributes([("n".into(), 2_i64.into()), ("m".into(), Value::Null.into())]);
     let all = [r#"at="start""#, "n=1", "n=2", "m=null"];
     assert_eq!(read(&chat), all, "a part was taken out of the queue");
     chat.end();

@@ -37,10 +37,10 @@ impl Default for CostTrackerConfig {
 /// let costs = CostTrackerProvider::default();
 /// manager.register(Box::new(costs.clone()));
 ///
-/// let run = manager.start_run("My Workflow", vec![]);
+/// let run = manager.start_run("My Workflow", []);
 /// run.record_event(
 ///     EventKind::Cost,
-///     vec![
+///     [
 ///         (keys::COST_TYPE.into(), "LLM".into()),
 ///         (keys::LLM_PROVIDER.into(), "openai".into()),
 ///         (keys::LLM_MODEL.into(), "gpt-4o-mini".into()),

@@ -1,0 +1,199 @@
+//! What a program gives the calls that record: attributes as it has them.
+//!
+//! Text is copied into the queue's own memory, which is used again and again. Memory that the program's thread allocates
+//! and another one frees would cost the program more than the copy does.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::message::Context;
+use crate::record::{BODY_BYTES, BODY_DROPPED};
+use crate::value::{Attribute, Key, Text, Value};
+
+/// A value as the program has it.
+#[derive(Clone, Debug)]
+pub enum Given<'a> {
+    /// A value that was made before.
+    Value(Value),
+    /// Text, which is copied.
+    Text(Cow<'a, str>),
+}
+
+/// The attributes that a call is given: an array, whose texts may be borrowed, or a list that was made before.
+///
+/// ```
+/// # use callboard_core::{Attribute, InstrumentationManager, ManagerConfig, SpanKind};
+/// # let manager = InstrumentationManager::new(ManagerConfig::default());
+/// let sender = String::from("emma");
+/// let run = manager.start_run("My Workflow", [("workflow.id".into(), "123".into())]);
+/// run.start_child(SpanKind::Chat, [("ag2.agent.sender".into(), sender.as_str().into())]).end();
+///
+/// let made_before: Vec<Attribute> = vec![("ag2.agent.sender".into(), "emma".into())];
+/// run.start_child(SpanKind::Chat, made_before).end();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no attributes",
+    note = "write them as `[(name.into(), value.into()), …]`, or give a `Vec<Attribute>`"
+)]
+pub trait Attributes: AsMut<[(Key, Self::Value)]> {
+    /// What the values are.
+    type Value: sealed::Recordable;
+}
+
+impl Attributes for Vec<Attribute> {
+    type Value = Value;
+}
+
+impl<'a, const N: usize> Attributes for [(Key, Given<'a>); N] {
+    type Value = Given<'a>;
+}
+
+/// The most bytes of a text that are copied into the queue, which is locked meanwhile. Longer text is copied before.
+pub(crate) const MOST_LAID_BYTES: usize = 1024;
+
+pub(crate) use sealed::Recordable;
+
+mod sealed {
+    use crate::value::Value;
+
+    /// What can be laid into the queue.
+    pub trait Recordable {
+        /// Does what takes long.
+        fn prepare(&mut self);
+        /// About how many bytes of memory it holds.
+        fn size_bytes(&self) -> usize;
+        /// Puts [`BODY_DROPPED`](crate::record::BODY_DROPPED) in its place if it is large; says whether it was.
+        fn drop_body(&mut self) -> bool;
+        /// The text that is to be copied, if it is text.
+        fn text(&self) -> Option<&str>;
+        /// The value, which is moved.
+        fn take(&mut self) -> Value;
+    }
+}
+
+impl Recordable for Value {
+    fn prepare(&mut self) {}
+
+    fn size_bytes(&self) -> usize {
+        self.size_bytes()
+    }
+
+    fn drop_body(&mut self) -> bool {
+        let is_body = matches!(self, Self::Messages(_)) || self.size_bytes() > BODY_BYTES;
+        if is_body {
+            *self = Self::from(BODY_DROPPED);
+        }
+        is_body
+    }
+
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
+    fn take(&mut self) -> Value {
+        std::mem::take(self)
+    }
+}
+
+impl Recordable for Given<'_> {
+    fn prepare(&mut self) {
+        if let Self::Text(text) = self
+            && text.len() > MOST_LAID_BYTES
+        {
+            *self = Self::Value(Text::new(text).into());
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Value(value) => value.size_bytes(),
+            Self::Text(text) => size_of::<Value>() + text.len(),
+        }
+    }
+
+    fn drop_body(&mut self) -> bool {
+        match self {
+            Self::Value(value) => value.drop_body(),
+            Self::Text(text) => {
+                let is_body = text.len() > BODY_BYTES;
+                if is_body {
+                    *text = BODY_DROPPED.into();
+                }
+                is_body
+            }
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Value(_) => None,
+            Self::Text(text) => Some(text),
+        }
+    }
+
+    fn take(&mut self) -> Value {
+        match self {
+            Self::Value(value) => std::mem::take(value),
+            Self::Text(text) => Text::new(text).into(),
+        }
+    }
+}
+
+impl From<Given<'_>> for Value {
+    fn from(given: Given<'_>) -> Self {
+        match given {
+            Given::Value(value) => value,
+            Given::Text(text) => Text::new(&text).into(),
+        }
+    }
+}
+
+macro_rules! given_from {
+    ($($type:ty),* $(,)?) => {
+        $(impl From<$type> for Given<'_> {
+            fn from(value: $type) -> Self {
+                Self::Value(value.into())
+            }
+        })*
+    };
+}
+
+given_from!(
+    Value,
+    bool,
+    i64,
+    i32,
+    u32,
+    u64,
+    usize,
+    f64,
+    Text,
+    Arc<str>,
+    Context,
+    Vec<Value>,
+    Vec<Attribute>
+);
+
+impl<'a> From<&'a str> for Given<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Given<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<&'a String> for Given<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a, T: Into<Given<'a>>> From<Option<T>> for Given<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Value(Value::Null), Into::into)
+    }
+}
