@@ -135,6 +135,15 @@ struct Queue {
     resting: bool,
 }
 
+/// Where a happening finds room, its attributes laid down already.
+struct Room<'a> {
+    queue: MutexGuard<'a, Queue>,
+    attribute_count: u16,
+    /// Nothing else waits: the thread may not have been started yet.
+    is_first: bool,
+    wants_waking: bool,
+}
+
 struct Earlier {
     buffers: Buffers,
     /// The number of its last entry.
@@ -221,25 +230,26 @@ impl Pipeline {
         happening: Happening,
         attributes: &mut [(Key, V)],
     ) {
-        if let Some((mut queue, count)) = self.lay_attributes(attributes, happening.is_record()) {
-            queue.buffers.push(span, time_unix_ns, happening, count);
-            self.pushed(queue);
+        if let Some(mut room) = self.make_room(attributes, happening.is_record()) {
+            room.queue.buffers.push(span, time_unix_ns, happening, room.attribute_count);
+            self.pushed(room);
         }
     }
 
-    /// Puts the attributes of a happening into the queue, ahead of itself; none where there is no room for both.
-    #[inline(never)]
-    fn lay_attributes<V: Recordable>(
+    /// Lays down the attributes of a happening, unless there is no room for both.
+    fn make_room<V: Recordable>(
         &self,
         attributes: &mut [(Key, V)],
         is_record: bool,
-    ) -> Option<(MutexGuard<'_, Queue>, u16)> {
+    ) -> Option<Room<'_>> {
         if self.is_lost() {
             return None;
         }
         let mut bytes = prepare(attributes);
         let mut queue = lock(&self.queue);
-        let held = queue.bytes() + self.held_bytes.load(Ordering::Relaxed);
+        let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
+        let queued = queue.bytes();
+        let held = queued + held_by_lanes;
         if held + bytes > self.config.queue_bytes / 4 * 3 {
             let bodies = drop_bodies(attributes);
             self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
@@ -249,25 +259,25 @@ impl Pipeline {
             self.dropped.fetch_add(u64::from(is_record), Ordering::Relaxed);
             return None;
         }
+        let is_first = queue.buffers.is_empty();
         queue.last += u64::from(is_record);
         queue.buffers.bytes += bytes;
-        let count = queue.buffers.lay(attributes);
-        Some((queue, count))
+        let attribute_count = queue.buffers.lay(attributes);
+        // What a stuck provider holds is room that the queue does not have.
+        let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
+        let wants_waking = queued + bytes > WAKING_BYTES.min(room / 2) && !queue.kicked;
+        queue.kicked |= wants_waking;
+        Some(Room { queue, attribute_count, is_first, wants_waking })
     }
 
-    /// Wakes the thread, if much is in the queue.
-    #[inline(never)]
-    fn pushed(&self, mut queue: MutexGuard<'_, Queue>) {
-        // What a stuck provider holds is room that the queue does not have.
-        let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
-        let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
-        let wants_waking = queue.bytes() > WAKING_BYTES.min(room / 2) && !queue.kicked;
-        queue.kicked |= wants_waking;
-        drop(queue);
-        if wants_waking {
+    fn pushed(&self, room: Room<'_>) {
+        drop(room.queue);
+        if room.wants_waking {
             self.wake.notify_all();
         }
-        self.ensure_worker();
+        if room.is_first {
+            self.ensure_worker();
+        }
     }
 
     /// What was set on a span so far, at its start and since, in order.

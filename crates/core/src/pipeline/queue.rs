@@ -162,14 +162,20 @@ impl Buffers {
         page.slots.push(Slot { span_id, time_unix_ns, parent, run, attribute_count, form });
     }
 
+    #[inline]
     fn page_for(&mut self, attributes: usize) -> &mut Page {
-        if self.pages.get(self.current).is_some_and(|page| !page.has_room(attributes)) {
-            self.current += 1;
+        if self.pages.get(self.current).is_none_or(|page| !page.has_room(attributes)) {
+            self.turn_page();
         }
+        &mut self.pages[self.current]
+    }
+
+    #[cold]
+    fn turn_page(&mut self) {
+        self.current += usize::from(!self.pages.is_empty());
         if self.current == self.pages.len() {
             self.pages.push(Page::new());
         }
-        &mut self.pages[self.current]
     }
 
     /// Takes the entries out, each with its attributes. The buffers are empty afterwards and keep some room.
