@@ -262,6 +262,7 @@ impl Run {
         Span { cell }
     }
 
+    #[inline]
     fn push(
         &self,
         span: SpanReference,
@@ -274,6 +275,7 @@ impl Run {
 }
 
 impl SpanCell {
+    #[inline]
     fn push(&self, time_unix_ns: UnixNanos, happening: Happening, attributes: impl Attributes) {
         self.run.push(self.reference, time_unix_ns, happening, attributes);
     }

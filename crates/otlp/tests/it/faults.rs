@@ -73,8 +73,8 @@ fn memory_stays_within_its_bound_while_nobody_listens() {
 fn a_slow_collector_costs_no_more_than_the_time_allowed() {
     let collector = Collector::start(|_, _| Reply::Silence);
     let (manager, statistics) = exporting(ExporterConfig {
-        timeout: Some(Duration::from_millis(20)),
-        export_timeout: Some(Duration::from_millis(60)),
+        timeout: Some(Duration::from_millis(200)),
+        export_timeout: Some(Duration::from_millis(600)),
         ..config(&collector)
     });
     manager.start_run("A workflow", vec![]).end();
@@ -83,7 +83,7 @@ fn a_slow_collector_costs_no_more_than_the_time_allowed() {
     assert!(start.elapsed() < PATIENCE / 2);
     let counted = statistics.get();
     assert_eq!((counted.sent, counted.dropped), (0, 1));
-    assert!(!collector.received().is_empty());
+    collector.wait_for(1);
 }
 
 #[test]
