@@ -510,12 +510,15 @@ impl Pipeline {
             }
             return (None, stopping);
         };
-        let bytes = worker.buffers.bytes;
+        let (bytes, is_all) = (worker.buffers.bytes, queue.is_empty());
         // Held without a gap, so that the program never sees room that there is not.
         let held = Batch::new(Vec::new(), last, bytes, self.held_bytes.clone());
         let mut runs = lock(&self.runs);
         drop(queue);
         let mut records = runs.assemble(&mut worker.buffers);
+        if is_all {
+            runs.forget_old();
+        }
         drop(runs);
         worker.process(&mut records);
         let batch = Batch::new(records, last, bytes, self.held_bytes.clone());

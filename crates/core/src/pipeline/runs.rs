@@ -25,7 +25,7 @@ struct KnownRun {
     head: Arc<RunHead>,
     /// Alive while there is a handle through which something can be recorded in the run.
     handles: Weak<()>,
-    /// Seen without a handle: what was recorded before that is taken once more, and then the run is forgotten.
+    /// Seen without a handle: what was recorded before that is taken yet, and then the run is forgotten.
     is_leaving: bool,
     /// Its WORKFLOW span has ended, and with it whatever was open.
     has_ended: bool,
@@ -66,7 +66,6 @@ impl Runs {
             }
         });
         self.records += records.len() as u64;
-        self.forget_old();
         records
     }
 
@@ -78,8 +77,9 @@ impl Runs {
         })
     }
 
-    /// Forgets the runs that have had no handle since the last call.
-    fn forget_old(&mut self) {
+    /// Forgets the runs that have had no handle since the last call. To be called only where the queue was taken whole:
+    /// what was recorded in them before lies in it.
+    pub(crate) fn forget_old(&mut self) {
         self.by_number.retain(|_, run| {
             let stays = !run.is_leaving;
             run.is_leaving = run.handles.strong_count() == 0;

@@ -36,6 +36,27 @@ fn one_that_comes_late_gets_what_is_recorded_from_then_on() {
 }
 
 #[test]
+fn many_that_come_before_anything_is_looked_at_miss_nothing_of_a_run_that_is_over() {
+    let manager = manager(PipelineConfig::default());
+    let run = manager.start_run("test", []);
+    let memories: Vec<_> = (0..6)
+        .map(|number| {
+            let memory = MemoryProvider::default();
+            manager.register(Box::new(memory.clone()));
+            count(&run, number);
+            memory
+        })
+        .collect();
+    run.end();
+    drop(run);
+    assert!(manager.flush(LONG));
+    for (number, memory) in memories.iter().enumerate() {
+        assert_eq!(counted(&memory.records()), (number as i64..6).collect::<Vec<_>>());
+        assert!(matches!(memory.records().last(), Some(Record::SpanEnded(_))));
+    }
+}
+
+#[test]
 fn what_is_recorded_and_delivered_while_one_is_registered_is_not_waited_for() {
     /// Records, and has that delivered to the others, when it is asked where it belongs.
     struct Meddling(InstrumentationManager, Span);
