@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::message::Context;
-use crate::record::{BODY_BYTES, BODY_DROPPED};
 use crate::value::{Attribute, Key, Text, Value};
 
 /// A value as the program has it.
@@ -57,16 +56,16 @@ mod sealed {
     use crate::value::Value;
 
     /// What can be laid into the queue.
-    pub trait Recordable {
+    pub trait Recordable: From<Value> {
         /// Does what takes long.
         fn prepare(&mut self);
         /// About how many bytes of memory it holds.
         fn size_bytes(&self) -> usize;
-        /// Puts [`BODY_DROPPED`](crate::record::BODY_DROPPED) in its place if it is large; says whether it was.
-        fn drop_body(&mut self) -> bool;
+        /// Whether it is a history of messages.
+        fn is_history(&self) -> bool;
         /// The text that is to be copied, if it is text.
         fn text(&self) -> Option<&str>;
-        /// The value, which is moved.
+        /// The value, of which nothing stays in its place.
         fn take(&mut self) -> Value;
     }
 }
@@ -78,12 +77,8 @@ impl Recordable for Value {
         self.size_bytes()
     }
 
-    fn drop_body(&mut self) -> bool {
-        let is_body = matches!(self, Self::Messages(_)) || self.size_bytes() > BODY_BYTES;
-        if is_body {
-            *self = Self::from(BODY_DROPPED);
-        }
-        is_body
+    fn is_history(&self) -> bool {
+        matches!(self, Self::Messages(_))
     }
 
     fn text(&self) -> Option<&str> {
@@ -100,7 +95,7 @@ impl Recordable for Given<'_> {
         if let Self::Text(text) = self
             && text.len() > MOST_LAID_BYTES
         {
-            *self = Self::Value(Text::new(text).into());
+            *self = Self::Value(self.take());
         }
     }
 
@@ -111,17 +106,8 @@ impl Recordable for Given<'_> {
         }
     }
 
-    fn drop_body(&mut self) -> bool {
-        match self {
-            Self::Value(value) => value.drop_body(),
-            Self::Text(text) => {
-                let is_body = text.len() > BODY_BYTES;
-                if is_body {
-                    *text = BODY_DROPPED.into();
-                }
-                is_body
-            }
-        }
+    fn is_history(&self) -> bool {
+        matches!(self, Self::Value(value) if value.is_history())
     }
 
     fn text(&self) -> Option<&str> {
@@ -140,11 +126,8 @@ impl Recordable for Given<'_> {
 }
 
 impl From<Given<'_>> for Value {
-    fn from(given: Given<'_>) -> Self {
-        match given {
-            Given::Value(value) => value,
-            Given::Text(text) => Text::new(&text).into(),
-        }
+    fn from(mut given: Given<'_>) -> Self {
+        given.take()
     }
 }
 

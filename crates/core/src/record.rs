@@ -68,7 +68,7 @@ impl Event {
 pub const BODY_DROPPED: &str = "[dropped: callboard's queue was full]";
 
 /// A value larger than this is a body: under pressure it goes before structure and cost do.
-pub(crate) const BODY_BYTES: usize = 512;
+const BODY_BYTES: usize = 512;
 
 impl Record {
     /// The span that it is about.
@@ -116,5 +116,7 @@ impl Record {
 
 /// Puts [`BODY_DROPPED`] in place of every large value; says how many there were.
 pub(crate) fn drop_bodies<V: Recordable>(attributes: &mut [(Key, V)]) -> usize {
-    attributes.iter_mut().filter_map(|(_, value)| value.drop_body().then_some(())).count()
+    let is_body = |value: &V| value.is_history() || value.size_bytes() > BODY_BYTES;
+    let bodies = attributes.iter_mut().filter(|(_, value)| is_body(value));
+    bodies.map(|(_, value)| *value = Value::from(BODY_DROPPED).into()).count()
 }

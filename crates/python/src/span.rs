@@ -330,8 +330,14 @@ impl SpanContext {
 
     /// Sets every entry of a dict.
     fn set_attributes(&self, attributes: &Bound<'_, PyAny>) {
-        for (key, value) in crate::value::attributes(Some(attributes)) {
-            self.append(key, value.into());
+        let given = crate::value::attributes(Some(attributes));
+        match &self.state {
+            State::Live(live) => live.span.set_attributes(given),
+            State::Described(described) => {
+                if let Ok(mut attributes) = described.attributes.lock() {
+                    attributes.extend(given);
+                }
+            }
         }
     }
 

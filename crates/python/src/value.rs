@@ -66,8 +66,8 @@ fn plain_key(name: &Bound<'_, PyAny>) -> Option<Key> {
 
 /// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
 fn plain_value(object: &Bound<'_, PyAny>) -> Option<Value> {
-    if object.is_exact_instance_of::<PyString>() {
-        return plain_text(object).map(|text| Value::Text(Text::new(text)));
+    if let Some(text) = plain_text(object) {
+        return Some(Value::Text(Text::new(text)));
     }
     if let Ok(truth) = object.cast_exact::<PyBool>() {
         return Some(Value::Bool(truth.is_true()));

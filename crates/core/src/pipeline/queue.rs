@@ -202,7 +202,7 @@ impl Buffers {
 
     /// Forgets what was used of late; the buffers are empty.
     pub(crate) fn let_go(&mut self) {
-        (self.pages_of_late, self.current) = (0, 0);
+        self.pages_of_late = 0;
         self.pages.truncate(1);
     }
 
@@ -263,7 +263,13 @@ impl Page {
 
     #[inline]
     fn lay_kind(&mut self, place: Result<u8, Box<Text>>) -> Option<u8> {
-        place.map_err(|own| self.own_kinds.push(*own)).ok()
+        match place {
+            Ok(known) => Some(known),
+            Err(own) => {
+                self.own_kinds.push(*own);
+                None
+            }
+        }
     }
 
     fn drain(&mut self, each: &mut impl FnMut(Entry, Vec<Attribute>)) {
