@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -245,14 +244,6 @@ class MermaidDiagramProvider:
 
     def _repr_html_(self) -> str:
         return ""
-
-
-_current: ContextVar[SpanContext | None] = ContextVar("callboard_current_span", default=None)
-
-
-def current_var() -> ContextVar[SpanContext | None]:
-    """Give a variable that holds None."""
-    return _current
 
 
 def current_span() -> SpanContext | None:

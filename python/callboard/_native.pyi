@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
@@ -279,9 +278,6 @@ class MermaidDiagramProvider:
 
 def current_span() -> SpanContext | None:
     """The span current in this context; None where no run is."""
-
-def current_var() -> ContextVar[SpanContext | None]:
-    """The context variable that holds the current span."""
 
 def clock_ns() -> int:
     """A reading of the clock that spans are timed with, in nanoseconds."""

@@ -47,6 +47,11 @@ impl<'a, const N: usize> Attributes for [(Key, Given<'a>); N] {
     type Value = Given<'a>;
 }
 
+/// Nothing stays in their place.
+impl<'a> Attributes for &mut [(Key, Given<'a>)] {
+    type Value = Given<'a>;
+}
+
 /// The most bytes of a text that are copied into the queue, which is locked meanwhile. Longer text is copied before.
 pub(crate) const MOST_LAID_BYTES: usize = 1024;
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use crate::event::EventKind;
 use crate::fork;
-use crate::given::{Attributes, Given};
+use crate::given::{Attributes, Given, Recordable};
 use crate::id::{IdSource, SpanId, TraceId};
 use crate::keys;
 use crate::pipeline::{Happening, Pipeline, RunNumber, SpanReference};
@@ -62,7 +62,7 @@ impl Span {
         ids: &Arc<dyn IdSource>,
         clock: RunClock,
         name: Text,
-        attributes: impl Attributes,
+        mut attributes: impl Attributes,
     ) -> Span {
         let (trace_id, root_span_id) = (ids.trace_id(), ids.span_id());
         let head = Arc::new(RunHead { trace_id, root_span_id, name });
@@ -76,13 +76,13 @@ impl Span {
             ended: AtomicBool::new(false),
             _handles: handles,
         });
-        run.start(root_span_id, None, SpanKind::Workflow, attributes)
+        run.start(root_span_id, None, SpanKind::Workflow, attributes.as_mut())
     }
 
     /// Starts a span within this one.
-    pub fn start_child(&self, kind: SpanKind, attributes: impl Attributes) -> Span {
+    pub fn start_child(&self, kind: SpanKind, mut attributes: impl Attributes) -> Span {
         let run = &self.cell.run;
-        run.start(run.ids.span_id(), Some(self.span_id()), kind, attributes)
+        run.start(run.ids.span_id(), Some(self.span_id()), kind, attributes.as_mut())
     }
 
     /// Records a span within this one that is over already; for what takes time and says little.
@@ -90,7 +90,7 @@ impl Span {
     pub fn add_past_child(
         &self,
         kind: SpanKind,
-        attributes: impl Attributes,
+        mut attributes: impl Attributes,
         start_monotonic_ns: u64,
         end_monotonic_ns: u64,
     ) {
@@ -99,24 +99,25 @@ impl Span {
         let started = Happening::Started { parent: Some(self.span_id()), kind };
         let start_unix_ns = run.clock.at(start_monotonic_ns);
         let end_unix_ns = run.clock.at(end_monotonic_ns.max(start_monotonic_ns));
-        run.push(span, start_unix_ns, started, attributes);
-        run.push(span, end_unix_ns, Happening::Ended(EndedBy::Program), []);
-        run.push(span, end_unix_ns, Happening::Released, []);
+        run.push(span, start_unix_ns, started, attributes.as_mut());
+        run.push(span, end_unix_ns, Happening::Ended(EndedBy::Program), nothing());
+        run.push(span, end_unix_ns, Happening::Released, nothing());
     }
 
     /// Sets an attribute; a later value replaces an earlier one. After the span's end it does nothing.
     pub fn set_attribute<'a>(&self, key: impl Into<Key>, value: impl Into<Given<'a>>) {
-        self.change([(key.into(), value.into())]);
+        self.change(&mut [(key.into(), value.into())]);
     }
 
     /// Sets several attributes.
     pub fn set_attributes(&self, mut attributes: impl Attributes) {
-        if !attributes.as_mut().is_empty() {
+        let attributes = attributes.as_mut();
+        if !attributes.is_empty() {
             self.change(attributes);
         }
     }
 
-    fn change(&self, attributes: impl Attributes) {
+    fn change(&self, attributes: &mut [(Key, impl Recordable)]) {
         if !self.is_ended() {
             self.cell.push(self.cell.start_unix_ns, Happening::Changed, attributes);
         }
@@ -126,15 +127,15 @@ impl Span {
     pub fn set_status(&self, status: Status) {
         if !self.is_ended() {
             let went = Happening::Went(status);
-            self.cell.push(self.cell.start_unix_ns, went, []);
+            self.cell.push(self.cell.start_unix_ns, went, nothing());
         }
     }
 
     /// Records an event in this span. After the span's end it does nothing.
-    pub fn record_event(&self, kind: EventKind, attributes: impl Attributes) {
+    pub fn record_event(&self, kind: EventKind, mut attributes: impl Attributes) {
         if !self.is_ended() {
             let event = Happening::Event { kind };
-            self.cell.push(self.now(), event, attributes);
+            self.cell.push(self.now(), event, attributes.as_mut());
         }
     }
 
@@ -242,7 +243,7 @@ impl Run {
         span_id: SpanId,
         parent: Option<SpanId>,
         kind: SpanKind,
-        attributes: impl Attributes,
+        attributes: &mut [(Key, impl Recordable)],
     ) -> Span {
         let reference = SpanReference { run: self.number, span_id };
         let start_unix_ns = self.clock.now();
@@ -268,15 +269,20 @@ impl Run {
         span: SpanReference,
         time_unix_ns: UnixNanos,
         happening: Happening,
-        mut attributes: impl Attributes,
+        attributes: &mut [(Key, impl Recordable)],
     ) {
-        self.pipeline.push(span, time_unix_ns, happening, attributes.as_mut());
+        self.pipeline.push(span, time_unix_ns, happening, attributes);
     }
 }
 
 impl SpanCell {
     #[inline]
-    fn push(&self, time_unix_ns: UnixNanos, happening: Happening, attributes: impl Attributes) {
+    fn push(
+        &self,
+        time_unix_ns: UnixNanos,
+        happening: Happening,
+        attributes: &mut [(Key, impl Recordable)],
+    ) {
         self.run.push(self.reference, time_unix_ns, happening, attributes);
     }
 
@@ -286,7 +292,7 @@ impl SpanCell {
 
     fn end(&self, ended_by: EndedBy) {
         if !self.is_of_parent_process() && !self.ended.swap(true, Ordering::AcqRel) {
-            self.push(self.run.clock.now(), Happening::Ended(ended_by), []);
+            self.push(self.run.clock.now(), Happening::Ended(ended_by), nothing());
         }
     }
 }
@@ -295,7 +301,12 @@ impl Drop for SpanCell {
     fn drop(&mut self) {
         self.end(EndedBy::Dropped);
         if !self.is_of_parent_process() {
-            self.push(self.start_unix_ns, Happening::Released, []);
+            self.push(self.start_unix_ns, Happening::Released, nothing());
         }
     }
+}
+
+/// No attributes.
+fn nothing() -> &'static mut [Attribute] {
+    &mut []
 }

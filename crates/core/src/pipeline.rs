@@ -44,7 +44,7 @@ pub struct PipelineConfig {
     pub queue_bytes: usize,
     /// The most bytes that may wait for one provider, so that a slow one leaves room for the others. Default: 32 MiB.
     pub provider_queue_bytes: usize,
-    /// How often the queue is looked at while there is something to record. Default: 25 ms.
+    /// How often the queue is looked at while there is something to record. Default: 50 ms.
     pub poll_interval: Duration,
     /// How often it is looked at when nothing was recorded for a while. Default: 100 ms.
     pub idle_poll_interval: Duration,
@@ -55,7 +55,7 @@ impl Default for PipelineConfig {
         Self {
             queue_bytes: 64 << 20,
             provider_queue_bytes: 32 << 20,
-            poll_interval: Duration::from_millis(25),
+            poll_interval: Duration::from_millis(50),
             idle_poll_interval: Duration::from_millis(100),
         }
     }

@@ -113,21 +113,19 @@ fn current_variable(py: Python<'_>) -> PyResult<&Current> {
     CURRENT.get(py).ok_or_else(|| PyRuntimeError::new_err("callboard._native was not loaded whole"))
 }
 
-/// The `contextvars.ContextVar` that holds the current span, or None.
-#[pyfunction]
-pub(crate) fn current_var(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    Ok(current_variable(py)?.variable.clone_ref(py))
-}
-
 /// The span current in this context; None where no run is.
 #[pyfunction]
 pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
-    let current = stored(py)?;
-    if current.get().is_open() {
-        return Some(current);
+    let held = stored(py)?;
+    if held.get().is_open() { Some(held) } else { look_past(&held) }
+}
+
+/// The nearest span that has not ended, where the variable holds one that has.
+fn look_past<'py>(held: &Bound<'py, SpanContext>) -> Option<Bound<'py, SpanContext>> {
+    let (open, is_noticed) = leave_ended(held);
+    if is_noticed {
+        set_current(held.py(), open.as_ref());
     }
-    let open = leave_ended(&current);
-    set_current(py, open.as_ref());
     open
 }
 
@@ -154,16 +152,27 @@ pub(crate) fn open_before<'py>(span: Bound<'py, SpanContext>) -> Option<Bound<'p
     Some(before)
 }
 
-/// Makes current what is when `ended` has ended, where `current` was.
-pub(crate) fn leave(ended: &Bound<'_, SpanContext>, current: Bound<'_, SpanContext>) {
+/// Makes current what is when `ended` has ended, where `held` is what the variable holds.
+///
+/// A change of the variable takes longer than the rest of ending a span, so an ended one is left in it where nobody can
+/// tell: whoever looks for the current span passes it by, and the next span to start takes its place.
+pub(crate) fn leave(ended: &Bound<'_, SpanContext>, held: Bound<'_, SpanContext>) {
     let py = ended.py();
-    if !current.is(ended) {
-        let Some(later) = later_ones(ended, &current) else { return };
-        if let Some(stays) = later.into_iter().find(|span| span.get().is_open()) {
-            return set_current(py, Some(&stays));
-        }
+    let mut current = held.clone();
+    while !current.is(ended) && !current.get().is_open() {
+        let Some(before) = current.get().previous(py) else { return };
+        current = before;
     }
-    set_current(py, leave_ended(ended).as_ref());
+    if current.is(ended) {
+        look_past(&held);
+        return;
+    }
+    let Some(later) = later_ones(ended, &current) else { return };
+    let stays = later.into_iter().find(|span| span.get().is_open());
+    match stays {
+        Some(stays) => set_current(py, Some(&stays)),
+        None => set_current(py, leave_ended(ended).0.as_ref()),
+    }
 }
 
 /// Of the spans that became current after `ended`, from `current` back to it, those that are not within it: they began
@@ -191,14 +200,14 @@ fn later_ones<'py>(
 }
 
 /// Leaves an ended span, and whatever of those that were current before it has ended too, in some other thread or out of
-/// turn: the nearest that has not.
-fn leave_ended<'py>(span: &Bound<'py, SpanContext>) -> Option<Bound<'py, SpanContext>> {
+/// turn: the nearest that has not, and whether somebody would notice if the variable went on holding one of these.
+fn leave_ended<'py>(span: &Bound<'py, SpanContext>) -> (Option<Bound<'py, SpanContext>>, bool) {
     let py = span.py();
-    span.get().detach_otel(py);
-    let mut before = span.get().previous(py)?;
-    while !before.get().is_open() {
-        before.get().detach_otel(py);
-        before = before.get().previous(py)?;
+    let (mut before, mut is_noticed) = (Some(span.clone()), false);
+    while let Some(ended) = before.take_if(|before| !before.get().is_open()) {
+        ended.get().detach_otel(py);
+        before = ended.get().previous(py);
+        is_noticed |= ended.get().is_noticed_when_held() || before.is_none();
     }
-    Some(before)
+    (before, is_noticed)
 }

@@ -20,14 +20,14 @@ impl<T: Clone, const PLACES: usize> Known<T, PLACES> {
     }
 
     /// What is known of the object.
-    pub(crate) fn get(&self, object: &Bound<'_, PyAny>) -> Option<T> {
+    pub(crate) fn get(&self, object: &Bound<'_, PyAny>) -> Option<&T> {
         let taken = self.places(object).map_while(OnceLock::get);
-        taken.filter(|(known, _)| known.is(object)).map(|(_, value)| value.clone()).next()
+        taken.filter(|(known, _)| known.is(object)).map(|(_, value)| value).next()
     }
 
     /// What is known of the object, or what `work_out` finds. Only an object whose meaning cannot change is to be asked for.
     pub(crate) fn get_or(&self, object: &Bound<'_, PyAny>, work_out: impl FnOnce() -> T) -> T {
-        self.get(object).unwrap_or_else(|| {
+        self.get(object).cloned().unwrap_or_else(|| {
             let value = work_out();
             if let Some(free) = self.places(object).find(|place| place.get().is_none()) {
                 // Another thread may have taken it meanwhile; then the object finds another place next time.

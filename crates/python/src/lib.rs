@@ -4,6 +4,7 @@
 //!
 //! - [`manager`] and [`span`]: the handles through which a Python program records.
 //! - [`current`]: which span is current, in a `contextvars.ContextVar`; [`activation`]: one made current elsewhere.
+//! - [`given`]: what a program passes to a call that records, read where it lies.
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
 //! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
@@ -13,6 +14,7 @@ mod activation;
 mod adapter;
 mod current;
 mod exception;
+mod given;
 mod guard;
 mod history;
 mod kinds;
@@ -37,7 +39,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<activation::Activation>()?;
     module.add_class::<history::Messages>()?;
     providers::add_classes(module)?;
-    module.add_function(wrap_pyfunction!(current::current_var, module)?)?;
     module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
     module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;
     module.add_function(wrap_pyfunction!(kinds::set_kind_classes, module)?)?;

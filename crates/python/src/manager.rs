@@ -10,11 +10,12 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::adapter::PythonProvider;
 use crate::current::current_span;
+use crate::given::{given, with_attributes};
 use crate::kinds;
 use crate::lifecycle;
 use crate::providers;
 use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
-use crate::value::{bounded, given, text_of};
+use crate::value::{self, bounded, text_of};
 
 /// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -108,7 +109,7 @@ impl InstrumentationManager {
         let py = slf.py();
         let name = name.filter(|name| !name.is_none()).map(|name| bounded(text_of(name)));
         let name = name.unwrap_or_else(|| core::DEFAULT_WORKFLOW_NAME.into());
-        let mut given = crate::value::attributes(attributes);
+        let mut given = value::attributes(attributes);
         let outer = current_span(py);
         if let Some(outer) = outer.as_ref().and_then(|outer| outer.get().span()) {
             given.push((core::keys::OUTER_TRACE_ID.into(), outer.trace_id().to_string().into()));
@@ -128,17 +129,20 @@ impl InstrumentationManager {
         attributes: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let py = slf.py();
-        let (kind, attributes) = (kinds::span_kind(kind), crate::value::attributes(attributes));
+        let kind = kinds::span_kind(kind);
         let current = current_span(py);
         let given = parent_context.and_then(|given| given.cast::<SpanContext>().ok()).cloned();
         let parent = given.filter(|given| given.get().span().is_some());
         let parent = parent.or_else(|| nearest_of(slf, current.clone()));
         match parent.as_ref().and_then(|parent| parent.get().span().zip(parent.get().run())) {
             Some((span, run)) => {
-                let child = span.start_child(kind, attributes);
+                let child = with_attributes(attributes, |given| span.start_child(kind, given));
                 SpanContext::make_current(py, child, run.clone(), current)
             }
-            None => Ok(SpanContext::nowhere(py, kind, attributes)?.into_bound(py)),
+            None => {
+                let attributes = value::attributes(attributes);
+                Ok(SpanContext::nowhere(py, kind, attributes)?.into_bound(py))
+            }
         }
     }
 
@@ -151,7 +155,7 @@ impl InstrumentationManager {
         value: &Bound<'_, PyAny>,
     ) {
         if let Ok(span) = span_context.cast::<SpanContext>() {
-            span.get().append(crate::value::key(key), given(value));
+            span.get().append(value::key(key), given(value));
         }
     }
 
@@ -172,7 +176,8 @@ impl InstrumentationManager {
     ) {
         let current = current_span_of(slf.py(), slf);
         if let Some(span) = current.as_ref().and_then(|current| current.get().span()) {
-            span.record_event(kinds::event_kind(event_kind), crate::value::attributes(attributes));
+            let kind = kinds::event_kind(event_kind);
+            with_attributes(attributes, |given| span.record_event(kind, given));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
-use callboard_core::{Attribute, Span, SpanId, SpanKind, Status, value};
+use callboard_core::{Attribute, Span, SpanId, SpanKind, Status};
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -12,11 +12,12 @@ use pyo3::types::{PyDict, PyType};
 use crate::activation::Activation;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
+use crate::given::{given, with_attributes};
 use crate::history::{Histories, Messages};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel;
-use crate::value::{attributes_to_python, bounded, given, text_of};
+use crate::value::{self, attributes_to_python, bounded, text_of};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
 ///
@@ -212,7 +213,7 @@ impl SpanContext {
             core_span_id,
             parent_span_id,
             timestamp: Timestamp::Given(timestamp),
-            attributes: Mutex::new(crate::value::attributes(attributes)),
+            attributes: Mutex::new(value::attributes(attributes)),
         };
         Self { state: State::Described(Box::new(described)) }
     }
@@ -297,11 +298,12 @@ impl SpanContext {
         current: bool,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let py = kind.py();
-        let (kind, attributes) = (kinds::span_kind(kind), crate::value::attributes(attributes));
+        let kind = kinds::span_kind(kind);
         let Some(live) = self.live() else {
+            let attributes = value::attributes(attributes);
             return Ok(Self::nowhere(py, kind, attributes)?.into_bound(py));
         };
-        let child = live.span.start_child(kind, attributes);
+        let child = with_attributes(attributes, |given| live.span.start_child(kind, given));
         if current {
             Self::make_current(py, child, live.run.clone(), current_span(py))
         } else {
@@ -318,22 +320,24 @@ impl SpanContext {
         end_ns: u64,
     ) {
         if let Some(span) = self.span().filter(|span| !span.is_ended()) {
-            let attributes = crate::value::attributes(attributes);
-            span.add_past_child(kinds::span_kind(kind), attributes, start_ns, end_ns);
+            let kind = kinds::span_kind(kind);
+            with_attributes(attributes, |given| span.add_past_child(kind, given, start_ns, end_ns));
         }
     }
 
     /// Sets an attribute; a later value replaces an earlier one.
     fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
-        self.append(crate::value::key(key), given(value));
+        self.append(value::key(key), given(value));
     }
 
     /// Sets every entry of a dict.
     fn set_attributes(&self, attributes: &Bound<'_, PyAny>) {
-        let given = crate::value::attributes(Some(attributes));
         match &self.state {
-            State::Live(live) => live.span.set_attributes(given),
+            State::Live(live) => {
+                with_attributes(Some(attributes), |given| live.span.set_attributes(given));
+            }
             State::Described(described) => {
+                let given = value::attributes(Some(attributes));
                 if let Ok(mut attributes) = described.attributes.lock() {
                     attributes.extend(given);
                 }
@@ -343,10 +347,12 @@ impl SpanContext {
 
     /// Whether a value was set under this key.
     fn has_attribute(&self, key: &Bound<'_, PyAny>) -> bool {
-        let name = crate::value::key(key);
+        let name = value::key(key);
         match &self.state {
             State::Live(live) => live.span.attribute(&name).is_some(),
-            State::Described(_) => value::find(&self.all_attributes(), &name).is_some(),
+            State::Described(_) => {
+                callboard_core::value::find(&self.all_attributes(), &name).is_some()
+            }
         }
     }
 
@@ -354,7 +360,8 @@ impl SpanContext {
     #[pyo3(signature = (kind, attributes=None))]
     fn record_event(&self, kind: &Bound<'_, PyAny>, attributes: Option<&Bound<'_, PyAny>>) {
         if let Some(span) = self.span() {
-            span.record_event(kinds::event_kind(kind), crate::value::attributes(attributes));
+            let kind = kinds::event_kind(kind);
+            with_attributes(attributes, |given| span.record_event(kind, given));
         }
     }
 
@@ -446,6 +453,12 @@ impl SpanContext {
             let (class, message, stack) = exception::texts(error);
             span.record_exception(class, message, stack);
         }
+    }
+
+    /// Whether it is not to be held once it has ended: the root of a run keeps all of the run, and what was current for
+    /// the OpenTelemetry API before this span must be restored once.
+    pub(crate) fn is_noticed_when_held(&self) -> bool {
+        self.live().is_none_or(|live| live.span.is_root() || live.otel_before.is_some())
     }
 
     /// Makes current for the OpenTelemetry API what was before this span.

@@ -3,7 +3,7 @@
 //! Whatever a program passes becomes a value, within bounds, and never an exception: numbers too large, texts that are no
 //! UTF-8, cycles and objects whose `__str__` raises included.
 
-use callboard_core::{Attribute, Context, Given, Key, Text, Value};
+use callboard_core::{Attribute, Context, Key, Text, Value};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
@@ -15,7 +15,7 @@ use crate::history::Messages;
 use crate::known::Known;
 
 /// The most bytes of text that one value may have, in all its parts together. What is beyond is cut, and that is said.
-const MOST_TEXT_BYTES: usize = 8 << 20;
+pub(crate) const MOST_TEXT_BYTES: usize = 8 << 20;
 /// The most bytes of an attribute's name. What is beyond is cut.
 const MOST_NAME_BYTES: usize = 1024;
 /// The most parts that one value may have.
@@ -27,64 +27,19 @@ const TOO_DEEP: &str = "[nested too deep]";
 /// What stands for the rest of a list or dict that has too many parts.
 const TOO_MANY: &str = "[the rest was cut]";
 
-/// The attributes of a dict. Anything that is no dict has none.
+/// The attributes of a dict, to be kept. Anything that is no dict has none.
 pub(crate) fn attributes(attributes: Option<&Bound<'_, PyAny>>) -> Vec<Attribute> {
     let Some(entries) = attributes.and_then(|given| given.cast::<PyDict>().ok()) else {
         return Vec::new();
     };
-    let mut attributes = Vec::with_capacity(entries.len());
-    for (name, value) in entries.iter() {
-        match (plain_key(&name), plain_value(&value)) {
-            (Some(key), Some(value)) => attributes.push((key, value)),
-            _ => return other_attributes(entries),
-        }
-    }
-    attributes
-}
-
-/// The attributes of a dict whose values may run Python code when they are read, which may change the dict.
-fn other_attributes(entries: &Bound<'_, PyDict>) -> Vec<Attribute> {
+    // Taken out first: what a value runs when it is read may change the dict.
     let entries: Vec<_> = entries.iter().collect();
     entries.iter().map(|(name, value)| (key(name), to_value(value))).collect()
 }
 
-/// The value of an object for a call that records it: text is only pointed to.
-pub(crate) fn given<'a>(object: &'a Bound<'_, PyAny>) -> Given<'a> {
-    plain_text(object).map_or_else(|| to_value(object).into(), Given::from)
-}
-
 /// The value of an object.
 pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
-    let reader = || Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS };
-    plain_value(object).unwrap_or_else(|| reader().value(object, 0))
-}
-
-/// The name of an attribute, where it is text. It runs no Python code.
-fn plain_key(name: &Bound<'_, PyAny>) -> Option<Key> {
-    NAMES.get(name).or_else(|| name.is_exact_instance_of::<PyString>().then(|| new_key(name)))
-}
-
-/// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
-fn plain_value(object: &Bound<'_, PyAny>) -> Option<Value> {
-    if let Some(text) = plain_text(object) {
-        return Some(Value::Text(Text::new(text)));
-    }
-    if let Ok(truth) = object.cast_exact::<PyBool>() {
-        return Some(Value::Bool(truth.is_true()));
-    }
-    if object.is_exact_instance_of::<PyInt>() {
-        return object.extract().ok().map(Value::Int);
-    }
-    if let Ok(number) = object.cast_exact::<PyFloat>() {
-        return Some(Value::Double(number.value()));
-    }
-    object.is_none().then_some(Value::Null)
-}
-
-/// The text of an object that is text and no more than a value may hold. It runs no Python code.
-fn plain_text<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a str> {
-    let text = object.cast_exact::<PyString>().ok()?.to_str().ok()?;
-    (text.len() <= MOST_TEXT_BYTES).then_some(text)
+    Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }.value(object, 0)
 }
 
 /// The names of attributes. Python interns those in a program's source, so the same object comes again and again.
@@ -92,7 +47,12 @@ static NAMES: Known<Key, 1024> = Known::new();
 
 /// The name of an attribute.
 pub(crate) fn key(name: &Bound<'_, PyAny>) -> Key {
-    NAMES.get(name).unwrap_or_else(|| new_key(name))
+    known_key(name).cloned().unwrap_or_else(|| new_key(name))
+}
+
+/// The name of an attribute, where the same object was one before.
+pub(crate) fn known_key(name: &Bound<'_, PyAny>) -> Option<&'static Key> {
+    NAMES.get(name)
 }
 
 fn new_key(name: &Bound<'_, PyAny>) -> Key {
@@ -186,7 +146,7 @@ impl Reader {
     fn text(&mut self, text: &str) -> Value {
         if text.len() <= self.text_bytes {
             self.text_bytes -= text.len();
-            return Value::Text(Text::from(text.to_owned()));
+            return Value::Text(Text::new(text));
         }
         Value::Text(cut(text, std::mem::take(&mut self.text_bytes)))
     }

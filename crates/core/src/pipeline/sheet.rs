@@ -44,16 +44,17 @@ impl Sheet {
     /// Adds attributes, of which nothing stays in their place.
     pub(crate) fn append<V: Recordable>(&mut self, attributes: &mut [(Key, V)]) {
         let Self { lines, text: beside } = self;
-        lines.extend(attributes.iter_mut().map(|(key, value)| {
-            let laid = match value.text() {
+        lines.reserve(attributes.len());
+        for (key, value) in attributes {
+            // Each is moved into its place by itself: a line put together first would be copied piece by piece.
+            match value.text() {
                 Some(text) => {
                     beside.push_str(text);
-                    Laid::Text(text.len())
+                    lines.push((std::mem::take(key), Laid::Text(text.len())));
                 }
-                None => Laid::Value(value.take()),
-            };
-            (std::mem::take(key), laid)
-        }));
+                None => lines.push((std::mem::take(key), Laid::Value(value.take()))),
+            }
+        }
     }
 
     /// Empties it; `read` gets what was in it.

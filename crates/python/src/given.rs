@@ -1,0 +1,74 @@
+//! What a program passes to a call that records, read where it lies: texts are only pointed to.
+
+use callboard_core::{Given, Key};
+use pyo3::ffi;
+use pyo3::marker::Ungil;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use smallvec::SmallVec;
+
+use crate::value::{MOST_TEXT_BYTES, key, known_key, to_value};
+
+/// How many attributes a call is given at the most, as a rule; more take a list of their own.
+const USUAL: usize = 8;
+
+type List<'a> = SmallVec<[(Key, Given<'a>); USUAL]>;
+
+/// Hands the attributes of a dict to what records them. Anything that is no dict has none.
+///
+/// `record` has to leave Python's objects alone, which [`Ungil`] sees to: what it is given is theirs.
+pub(crate) fn with_attributes<R>(
+    attributes: Option<&Bound<'_, PyAny>>,
+    record: impl Ungil + FnOnce(&mut [(Key, Given<'_>)]) -> R,
+) -> R {
+    let Some(entries) = attributes.and_then(|given| given.cast::<PyDict>().ok()) else {
+        return record(&mut []);
+    };
+    let mut plain = List::new();
+    if read_plain(entries, &mut plain).is_some() {
+        return record(&mut plain);
+    }
+    // Each entry is held: reading a value may run code of the program's, which may change the dict.
+    let held: Vec<_> = entries.iter().collect();
+    let mut read: List<'_> = held.iter().map(|(name, value)| (key(name), given(value))).collect();
+    record(&mut read)
+}
+
+/// The value of an object.
+pub(crate) fn given<'a>(object: &'a Bound<'_, PyAny>) -> Given<'a> {
+    plain(object.as_borrowed()).unwrap_or_else(|| to_value(object).into())
+}
+
+/// Reads the entries of a dict, up to the first that is not plain or whose name did not come before.
+fn read_plain<'a>(entries: &'a Bound<'_, PyDict>, read: &mut List<'a>) -> Option<()> {
+    let (dict, py) = (entries.as_ptr(), entries.py());
+    let (mut place, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the pointers are to variables of this function.
+    while unsafe { ffi::PyDict_Next(dict, &raw mut place, &raw mut name, &raw mut value) } != 0 {
+        // SAFETY: they are the dict's, which keeps them as long as no Python code runs: none does here, nor in what is
+        // done with the attributes.
+        let (name, value): (Borrowed<'a, '_, PyAny>, Borrowed<'a, '_, PyAny>) =
+            unsafe { (Borrowed::from_ptr(py, name), Borrowed::from_ptr(py, value)) };
+        read.push((known_key(&name)?.clone(), plain(value)?));
+    }
+    Some(())
+}
+
+/// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
+fn plain<'a>(object: Borrowed<'a, '_, PyAny>) -> Option<Given<'a>> {
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        let text = text.to_str().ok().filter(|text| text.len() <= MOST_TEXT_BYTES)?;
+        // SAFETY: it is within the object, which does not change and lives for 'a.
+        return Some(Given::from(unsafe { &*std::ptr::from_ref(text) }));
+    }
+    if let Ok(truth) = object.cast_exact::<PyBool>() {
+        return Some(truth.is_true().into());
+    }
+    if object.is_exact_instance_of::<PyInt>() {
+        return object.extract::<i64>().ok().map(Given::from);
+    }
+    if let Ok(number) = object.cast_exact::<PyFloat>() {
+        return Some(number.value().into());
+    }
+    object.is_none().then(|| None::<i64>.into())
+}
