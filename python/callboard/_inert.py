@@ -45,7 +45,12 @@ class SpanContext:
         self.core_span_id = core_span_id
 
     def start_child(
-        self, kind: object, attributes: dict[str, Any] | None = None, *, current: bool = True
+        self,
+        kind: object,
+        attributes: dict[str, Any] | None = None,
+        *,
+        current: bool = True,
+        start_ns: int | None = None,
     ) -> SpanContext:
         """Give another such span."""
         return SpanContext(kind, attributes=attributes)

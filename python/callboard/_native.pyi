@@ -75,9 +75,17 @@ class SpanContext:
     def ended(self) -> bool:
         """Whether the span has ended, or never was one of a run here."""
     def start_child(
-        self, kind: SpanKind | str, attributes: _Attributes | None = None, *, current: bool = True
+        self,
+        kind: SpanKind | str,
+        attributes: _Attributes | None = None,
+        *,
+        current: bool = True,
+        start_ns: int | None = None,
     ) -> SpanContext:
-        """Start a span within this one. With `current` it is the current span of this context until it ends."""
+        """Start a span within this one. With `current` it is the current span of this context until it ends.
+
+        With `start_ns`, a reading of `clock_ns()`, it began then.
+        """
     def add_brief_child(self, kind: SpanKind | str, attributes: _Attributes | None, start_ns: int, end_ns: int) -> None:
         """Record a span within this one that is over already. Times are readings of `clock_ns()`."""
     def set_attribute(self, key: str, value: object) -> None:

@@ -85,6 +85,20 @@ impl Span {
         run.start(run.ids.span_id(), Some(self.span_id()), kind, attributes.as_mut())
     }
 
+    /// Starts a span within this one that began a while ago, as it shows only now; `start_monotonic_ns` is a reading of the
+    /// manager's [`Clock::monotonic_ns`](crate::Clock::monotonic_ns).
+    pub fn start_past_child(
+        &self,
+        kind: SpanKind,
+        mut attributes: impl Attributes,
+        start_monotonic_ns: u64,
+    ) -> Span {
+        let run = &self.cell.run;
+        let start_unix_ns = run.clock.at(start_monotonic_ns);
+        let parent = Some(self.span_id());
+        run.start_at(run.ids.span_id(), parent, kind, attributes.as_mut(), start_unix_ns)
+    }
+
     /// Records a span within this one that is over already; for what takes time and says little.
     /// Both times are readings of the manager's [`Clock::monotonic_ns`](crate::Clock::monotonic_ns).
     pub fn add_past_child(
@@ -245,8 +259,19 @@ impl Run {
         kind: SpanKind,
         attributes: &mut [(Key, impl Recordable)],
     ) -> Span {
+        self.start_at(span_id, parent, kind, attributes, self.clock.now())
+    }
+
+    #[inline]
+    fn start_at(
+        self: &Arc<Self>,
+        span_id: SpanId,
+        parent: Option<SpanId>,
+        kind: SpanKind,
+        attributes: &mut [(Key, impl Recordable)],
+        start_unix_ns: UnixNanos,
+    ) -> Span {
         let reference = SpanReference { run: self.number, span_id };
-        let start_unix_ns = self.clock.now();
         let is_late = self.ended.load(Ordering::Relaxed);
         let started = Happening::Started { parent, kind: kind.clone() };
         self.push(reference, start_unix_ns, started, attributes);

@@ -289,13 +289,15 @@ impl SpanContext {
         !self.is_open()
     }
 
-    /// Starts a span within this one. With `current` it is the current span of this context until it ends.
-    #[pyo3(signature = (kind, attributes=None, *, current=true))]
+    /// Starts a span within this one. With `current` it is the current span of this context until it ends. With `start_ns`, a
+    /// reading of `clock_ns()`, it began then.
+    #[pyo3(signature = (kind, attributes=None, *, current=true, start_ns=None))]
     fn start_child<'py>(
         &self,
         kind: &Bound<'py, PyAny>,
         attributes: Option<&Bound<'py, PyAny>>,
         current: bool,
+        start_ns: Option<u64>,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let py = kind.py();
         let kind = kinds::span_kind(kind);
@@ -303,7 +305,10 @@ impl SpanContext {
             let attributes = value::attributes(attributes);
             return Ok(Self::nowhere(py, kind, attributes)?.into_bound(py));
         };
-        let child = with_attributes(attributes, |given| live.span.start_child(kind, given));
+        let child = with_attributes(attributes, |given| match start_ns {
+            None => live.span.start_child(kind, given),
+            Some(start_ns) => live.span.start_past_child(kind, given, start_ns),
+        });
         if current {
             Self::make_current(py, child, live.run.clone(), current_span(py))
         } else {

@@ -164,6 +164,7 @@ fn a_past_child_is_a_span_with_the_times_it_was_given() {
         let name = vec![("ag2.reply_function".into(), "check_termination".into())];
         run.add_past_child(SpanKind::ReplyFunction, name, 5_000_000, 7_000_000);
         run.add_past_child(SpanKind::ReplyFunction, vec![], 9_000_000, 8_000_000);
+        run.start_past_child(SpanKind::Reply, [], 500_000).end();
         run.end();
     });
     insta::assert_snapshot!(transcript, @r#"
@@ -172,7 +173,9 @@ fn a_past_child_is_a_span_with_the_times_it_was_given() {
     0000000000000002 end at 1767225600007000000
     0000000000000003 start reply_function in 0000000000000001 at 1767225600009000000
     0000000000000003 end at 1767225600009000000
-    0000000000000001 end at 1767225600002000000
+    0000000000000004 start reply in 0000000000000001 at 1767225600000500000
+    0000000000000004 end at 1767225600002000000
+    0000000000000001 end at 1767225600003000000
     "#);
 }
 
