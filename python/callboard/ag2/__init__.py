@@ -4,29 +4,51 @@
     scope.py       what AG2 is doing now, beside the current span; carried across threads
     chats.py       CHATS                   llm.py        llm_call, LLM_CREATE (model.py: request and answer)
     chat.py        CHAT, ROUND, SUMMARY    cost.py       COST
-    messages.py    AGENT_SEND_MSG          tools.py      tool_call, TOOL_EXECUTION
-    reply.py       REPLY, REPLY_FUNCTION   human.py      human_input
+    nested.py      NESTED_CHAT             tools.py      tool_call, TOOL_EXECUTION
+    groups.py      GROUP_CHAT, ROUND       human.py      human_input
+    selection.py   GROUPCHAT_SELECT_SPEAKER, AGENT_TRANSITION
+    handoffs.py    SWARM_ON_CONDITION, SWARM_TRANSITION
+    messages.py    AGENT_SEND_MSG          code.py       code_execution
+    reply.py       REPLY, REPLY_FUNCTION   reasoning.py  REASONING
     agents.py      AGENT_CREATION          console.py    CONSOLE_PRINT
     threads.py     the ways into other threads
 
-The wrappers are inert where no run is current. Several chats of many agents (group chats), nested chats,
-hand-offs and reasoning each get a module of their own beside these.
+The wrappers are inert where no run is current.
 """
 
 from __future__ import annotations
 
-import sys
-
 from callboard._load import process_lock
 
-from . import agents, chat, chats, console, human, llm, messages, reply, threads, tools
+from . import (
+    agents,
+    chat,
+    chats,
+    code,
+    console,
+    groups,
+    handoffs,
+    human,
+    llm,
+    messages,
+    reasoning,
+    reply,
+    selection,
+    threads,
+    tools,
+)
 from .faults import guard
 from .importing import ImportWatch
-from .patching import Patches
+from .patching import Patches, is_whole
 
 __all__ = ["acquire", "instrument", "release", "uninstrument"]
 
-_AREAS = (agents, chats, chat, messages, reply, llm, tools, human, console, threads)
+_AREAS = (
+    agents,
+    *(chats, chat, groups, selection, handoffs),
+    *(messages, reply, llm, tools, human, code, reasoning),
+    *(console, threads),
+)
 
 
 class _Installation:
@@ -48,7 +70,7 @@ class _Installation:
         with self.lock:
             if not self.is_wanted:
                 self._remove()
-            elif self.patches is None and _is_whole("autogen"):
+            elif self.patches is None and is_whole("autogen"):
                 self._install()
             elif self.patches is None:
                 self.watch.start()
@@ -71,16 +93,6 @@ class _Installation:
         if self.patches is not None:
             self.patches.restore()
             self.patches = None
-
-
-def _is_whole(name: str) -> bool:
-    """Whether a module has been imported to its end.
-
-    One that some thread is in the midst of importing is not to be touched: our imports of its parts would cross that
-    thread's, and one of the two would find a part half done.
-    """
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    return spec is not None and not getattr(spec, "_initializing", False)
 
 
 _installation = _Installation()

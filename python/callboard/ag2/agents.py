@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 from callboard import EventKind
 
 from . import keys
 from .faults import guard
 from .patching import Maker, Patches, Steps
-from .scope import here
+from .scope import current, here
 
 AGENT = "autogen.agentchat.conversable_agent:ConversableAgent"
 
@@ -25,6 +26,9 @@ def agent_creation(function: str, agent: Any, /, *args: Any, **kwargs: Any) -> S
     _, error = yield None
     span = here()
     if error is None and span is not None:
+        scope = current.get()
+        if scope is not None and agent.name in scope.internal_names:
+            mark_internal(agent)
         llm_config = getattr(agent, "llm_config", None)
         span.record_event(
             EventKind.AGENT_CREATION,
@@ -36,6 +40,7 @@ def agent_creation(function: str, agent: Any, /, *args: Any, **kwargs: Any) -> S
                 keys.AGENT_DESCRIPTION: getattr(agent, "description", None),
                 keys.AGENT_HAS_LLM_CONFIG: llm_config is not None and llm_config is not False,
                 keys.AGENT_HUMAN_INPUT_MODE: getattr(agent, "human_input_mode", None),
+                **internal(agent),
             },
         )
 
@@ -50,6 +55,30 @@ def sender_and_recipient(sender: Any, recipient: Any) -> dict[str, Any]:
         attributes[keys.RECIPIENT] = name_of(recipient)
         attributes[keys.RECIPIENT_ID] = str(id(recipient))
     return attributes
+
+
+def mark_internal(agent: Any) -> None:
+    """Keep in mind that AG2 made this agent for its own use."""
+    _internal[id(agent)] = agent
+
+
+def internal(*agents: Any) -> dict[str, bool]:
+    """Give the mark of what an agent of AG2's own does; nothing where all are the program's."""
+    return {keys.AGENT_INTERNAL: True} if any(map(_is_internal, agents)) else {}
+
+
+def _is_internal(agent: Any) -> bool:
+    name = name_of(agent)
+    if isinstance(name, str) and (name in _INTERNAL_NAMES or name.startswith(_INTERNAL_BEGINNINGS)):
+        return True
+    return _internal.get(id(agent)) is agent
+
+
+_internal: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+# Names that AG2 keeps for its executors of tools, and for agents that it puts around a chat that is handed to.
+_INTERNAL_NAMES = frozenset({"_Group_Tool_Executor", "_Swarm_Tool_Executor"})
+_INTERNAL_BEGINNINGS = ("wrapped_nested_", "wrapped_group_")
 
 
 def name_of(agent: Any) -> Any:

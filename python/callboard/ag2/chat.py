@@ -18,8 +18,9 @@ from typing import Any
 from callboard import SpanContext, SpanKind, current_span
 
 from . import keys
-from .agents import AGENT, name_of, sender_and_recipient
+from .agents import AGENT, internal, name_of, sender_and_recipient
 from .faults import guard
+from .nested import NestedChat
 from .patching import Patches, Steps
 from .scope import Scope, current, here, innermost
 
@@ -126,6 +127,7 @@ def chat(
             keys.CHAT_FUNCTION: function,
             **sender_and_recipient(initiator, recipient),
             keys.GEN_AI_AGENT_NAME: name_of(initiator),
+            **internal(initiator, recipient),
         },
     )
     scope = Chat(span, function, initiator, recipient, max_turns)
@@ -136,6 +138,8 @@ def chat(
         history = getattr(result, "chat_history", None)
         if isinstance(history, list):
             history = span.messages((id(initiator), id(recipient)), history)
+        if isinstance(scope.outer, NestedChat):
+            scope.outer.history = history
         span.set_attributes({keys.CHAT_HISTORY: history, keys.CHAT_SUMMARY: getattr(result, "summary", None)})
 
 

@@ -15,6 +15,7 @@ AGENT_NAME = "ag2.agent.name"
 AGENT_SYSTEM_MESSAGE = "ag2.agent.system_message"
 AGENT_DESCRIPTION = "ag2.agent.description"
 AGENT_HAS_LLM_CONFIG = "ag2.agent.has_llm_config"
+AGENT_INTERNAL = "callboard.agent.internal"
 AGENT_HUMAN_INPUT_MODE = "ag2.agent.human_input_mode"
 
 # Chats and rounds.
@@ -26,6 +27,34 @@ CHAT_SUMMARY = "ag2.chat_result.summary"
 ROUND = "ag2.round"
 ROUNDS_MAX = "ag2.rounds_max"
 EXCHANGE = "callboard.exchange"
+
+# Group chats, and who speaks next in them.
+AGENTS = "ag2.agents"
+GROUP_TERMINATION = "ag2.groupchat.termination"
+GROUP_MESSAGES = "messages"
+GROUP_MAX_ROUND = "max_round"
+GROUP_SELECTION_METHOD = "speaker_selection_method"
+GROUP_AGENTS = "agents"
+LAST_SPEAKER = "ag2.agent.last_speaker"
+LAST_SPEAKER_ID = "ag2.agent.last_speaker.id"
+NEXT_SPEAKER = "ag2.agent.next_speaker"
+NEXT_SPEAKER_ID = "ag2.agent.next_speaker.id"
+SELECTOR = "ag2.agent.selector"
+SELECTOR_ID = "ag2.agent.selector.id"
+SELECTED = "ag2.agent.selected"
+SELECTED_ID = "ag2.agent.selected.id"
+TRANSITION_REASON = "ag2.transition_reason"
+SELECTION_METHOD = "callboard.selection.method"
+CANDIDATES = "callboard.selection.candidates"
+SELECTION_MODEL_CALLS = "callboard.selection.llm_calls"
+SELECTION_INPUT_TOKENS = "callboard.selection.input_tokens"
+SELECTION_OUTPUT_TOKENS = "callboard.selection.output_tokens"
+
+# Hand-offs.
+SWARM_SOURCE = "ag2.swarm.source"
+SWARM_SOURCE_ID = "ag2.swarm.source.id"
+SWARM_TARGET = "ag2.swarm.target"
+SWARM_CONDITION = "ag2.swarm.condition"
 
 SUMMARY = "ag2.summary"
 SUMMARY_FUNCTION = "ag2.summary.function"
@@ -75,6 +104,22 @@ HUMAN_PROMPT = "ag2.human_input.prompt"
 HUMAN_RESPONSE = "ag2.human_input.response"
 CONSOLE_EVENT = "ag2.console.event"
 CONSOLE_TEXT = "callboard.console.text"
+
+# Code that is run. Languages and code are lists, an entry a block.
+CODE = "ag2.code_execution.code"
+CODE_LANGUAGE = "ag2.code_execution.language"
+CODE_EXIT_CODE = "ag2.code_execution.exit_code"
+CODE_OUTPUT = "ag2.code_execution.output"
+
+# Steps of reasoning.
+REASONING_STEP = "ag2.reasoning.step"
+REASONING_METHOD = "ag2.reasoning.method"
+REASONING_NODE = "ag2.reasoning.node"
+REASONING_DEPTH = "ag2.reasoning.depth"
+REASONING_OPTIONS = "ag2.reasoning.options"
+REASONING_RATING = "ag2.reasoning.rating"
+REASONING_RATINGS = "ag2.reasoning.ratings"
+REASONING_ANSWER = "ag2.reasoning.answer"
 
 # OpenTelemetry's GenAI conventions.
 GEN_AI_OPERATION = "gen_ai.operation.name"

@@ -11,12 +11,13 @@ from typing import Any
 from callboard import EventKind, SpanContext, SpanKind
 
 from . import keys
-from .agents import name_of
+from .agents import internal, name_of
 from .cost import Usage, record_costs, tokens_used
 from .model import Model, Request, answer_of, output_messages
 from .patching import Patches, Steps
 from .reply import Attempt, Reply
-from .scope import Scope, current, here
+from .scope import Scope, current, enclosing, here
+from .selection import Selection
 
 WRAPPER = "autogen.oai.client:OpenAIWrapper"
 
@@ -58,6 +59,7 @@ def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
     attributes[keys.GEN_AI_OPERATION] = "chat"
     attributes[keys.GEN_AI_AGENT_NAME] = agent_name
     attributes[keys.GEN_AI_INPUT_MESSAGES] = messages
+    attributes.update(internal(agent))
     span = parent.start_child(SpanKind.LLM_CALL, attributes)
     call = ModelCall(span, agent)
     current.set(call)
@@ -104,6 +106,8 @@ def _llm_create(call: ModelCall, model: Model, request: Request, messages: Any) 
 
 def _record_answer(span: SpanContext, call: ModelCall, response: Any) -> None:
     attributes = tokens_used(call.usages, response)
+    if attributes and (made_for := enclosing(Selection)) is not None:
+        made_for.count_model_call(attributes[keys.GEN_AI_INPUT_TOKENS], attributes[keys.GEN_AI_OUTPUT_TOKENS])
     attributes[keys.GEN_AI_RESPONSE_MODEL] = getattr(response, "model", None)
     attributes[keys.GEN_AI_RESPONSE_ID] = getattr(response, "id", None)
     messages = output_messages(response)

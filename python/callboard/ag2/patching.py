@@ -22,8 +22,10 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from callboard import SpanContext, current_span
+from callboard._load import process_lock
 
 from .faults import logger, report
+from .importing import ImportWatch
 from .scope import Scope, current
 
 
@@ -155,6 +157,22 @@ class Patches:
         self._functions: list[tuple[str, Any, Any]] = []
         self._overridable: list[tuple[type, str, Maker]] = []
         self._originals: dict[Any, Any] = {}
+        self._awaited: list[ImportWatch] = []
+
+    def when_loaded(self, module: str, install: Callable[[Patches], None]) -> None:
+        """Have `install` called once a part of AG2 that not every program imports is there: now, or when it is."""
+        if is_whole(module):
+            install(self)
+            return
+
+        def imported() -> None:
+            with process_lock:
+                if self.live:
+                    install(self)
+
+        watch = ImportWatch(module, imported)
+        watch.start()
+        self._awaited.append(watch)
 
     def watch(self, target: str, body: Body, *, overrides: bool = False) -> None:
         """Watch a method, `module:Class.method`; with `overrides`, those of subclasses that override it too.
@@ -170,6 +188,17 @@ class Patches:
     def note(self, target: str, note: Callable[..., None]) -> None:
         """Have `note` told of the calls of a method, `module:Class.method`, before they are made."""
         self.wrap(target, lambda function: noted(function, note, self))
+
+    def note_making(self, target: str, note: Callable[..., None]) -> None:
+        """Have `note` told what a class, `module:Class`, is about to make an object of."""
+
+        def make(owner: type[Any]) -> Any:
+            def __init__(made: Any, /, *args: Any, **kwargs: Any) -> None:
+                super(owner, made).__init__(*args, **kwargs)
+
+            return noted(__init__, lambda made, /, *args, **kwargs: note(*args, **kwargs), self)
+
+        self.add(f"{target}.__init__", make)
 
     def wrap(self, target: str, make: Maker, *, overrides: bool = False) -> None:
         """Replace a method, `module:Class.method`, by what `make` makes of it."""
@@ -224,6 +253,8 @@ class Patches:
     def restore(self) -> None:
         """Put everything back. What somebody else replaced since stays theirs; our wrapper in it is inert."""
         self.live = False
+        for watch in self._awaited:
+            watch.stop()
         for name, original, wrapper in reversed(self._functions):
             _rebind(name, wrapper, original)
         for patch in reversed(self._patches):
@@ -237,6 +268,7 @@ class Patches:
         self._patches.clear()
         self._overridable.clear()
         self._originals.clear()
+        self._awaited.clear()
 
     def _find(self, target: str) -> tuple[Any, str] | None:
         module, _, path = target.partition(":")
@@ -268,6 +300,16 @@ class Patches:
         setattr(owner, name, replacement)
         self._patches.append(_Patch(owner, name, raw, replacement))
         self._originals[wrapper] = function
+
+
+def is_whole(name: str) -> bool:
+    """Whether a module has been imported to its end.
+
+    One that some thread is in the midst of importing is not to be touched: our imports of its parts would cross that
+    thread's, and one of the two would find a part half done.
+    """
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return spec is not None and not getattr(spec, "_initializing", False)
 
 
 def _rebind(name: str, old: Any, new: Any) -> None:

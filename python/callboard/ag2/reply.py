@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from callboard import SpanContext, SpanKind
 from callboard._load import native
 
-from . import keys
-from .agents import AGENT, name_of, sender_and_recipient
+from . import groups, keys, nested
+from .agents import AGENT, internal, name_of, sender_and_recipient
 from .chat import Chat
 from .faults import report
 from .patching import Patches, Steps, watched
@@ -131,7 +131,7 @@ def reply(
     if messages is None:
         messages = agent._oai_messages.get(sender)
     about = {**sender_and_recipient(sender, agent), keys.GEN_AI_AGENT_NAME: name_of(agent)}
-    attributes = {keys.REPLY_FUNCTION: function, **about}
+    attributes = {keys.REPLY_FUNCTION: function, **about, **internal(agent)}
     if isinstance(messages, list):
         attributes[keys.MESSAGES_START] = parent.messages((id(agent), id(sender)), messages)
     if chat is not None and chat.max_turns is None:
@@ -179,6 +179,7 @@ class Functions:
         self.readers = {_code(owner, name) for name in readers if hasattr(owner, name)}
         self.is_coroutine = _coroutine_test(owner)
         self.patches = patches
+        self.groups = groups.run_functions()
         self.plain: dict[Any, Any] = {}
         self.coroutines: dict[Any, Any] = {}
         for name, declines in DECLINING.items():
@@ -244,9 +245,18 @@ class Functions:
         module = getattr(function, "__module__", None) or kind.__module__
         tried = Tried(name, module, declines)
         is_coroutine = self.is_coroutine(function)
-        wrapper = watched(function, reply_function, tried, switch=self.patches, is_coroutine=is_coroutine)
+        inner = self._watched_within(function, name, is_coroutine)
+        wrapper = watched(inner, reply_function, tried, switch=self.patches, is_coroutine=is_coroutine)
         wrapper.__name__, wrapper.__module__, wrapper.__wrapped__ = name, module, function
         return wrapper
+
+    def _watched_within(self, function: Any, name: str, is_coroutine: bool) -> Any:
+        """Have a reply function that is a chat of its own watched as such, too."""
+        if any(function is known for known in self.groups):
+            return watched(function, groups.group_chat, name, switch=self.patches, is_coroutine=is_coroutine)
+        if nested.is_nested_chat(function):
+            return watched(function, nested.nested_chat, function, switch=self.patches, is_coroutine=is_coroutine)
+        return function
 
 
 def _lacks(key: str) -> Prediction:

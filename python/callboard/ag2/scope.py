@@ -23,6 +23,9 @@ class Scope:
 
     __slots__ = ("agent", "outer", "span")
 
+    internal_names: frozenset[str] = frozenset()
+    """What AG2 calls the agents that it makes for its own use meanwhile."""
+
     def __init__(self, span: SpanContext | None, agent: Any) -> None:
         self.span = span
         self.agent = agent
@@ -49,6 +52,14 @@ def innermost(kind: type[S]) -> S | None:
     """Return the innermost scope, if it is of this kind and nothing has opened a span within it since."""
     scope = current.get()
     return scope if isinstance(scope, kind) and scope.span is current_span() else None
+
+
+def enclosing(kind: type[S]) -> S | None:
+    """Return the nearest scope of this kind that what happens now is part of, however deep it is within."""
+    scope = current.get()
+    while scope is not None and not isinstance(scope, kind):
+        scope = scope.outer
+    return scope
 
 
 class Carried:

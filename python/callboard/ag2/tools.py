@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import EventKind, SpanContext, SpanKind
+from callboard._load import native
 
-from . import keys
+from . import handoffs, keys
 from .agents import AGENT, name_of
 from .patching import Patches, Steps
 from .scope import Scope, current, here, innermost
@@ -48,12 +49,14 @@ def tool_call(function: str, agent: Any, /, func_call: Any, call_id: Any = None,
             keys.GEN_AI_TOOL_CALL_ARGUMENTS: arguments,
         },
     )
+    started_ns = native.clock_ns()
     current.set(ToolCall(span, agent, func_call))
     result, error = yield span
     if error is not None:
         return
     succeeded, answer = result
     content = answer.get("content")
+    handoffs.tool_result(agent, name, content, started_ns)
     span.set_attribute(keys.GEN_AI_TOOL_CALL_RESULT, content)
     span.record_event(
         EventKind.TOOL_EXECUTION,

@@ -118,6 +118,11 @@ class Recorder(callboard.TelemetryProvider):
         assert all(span.ended for span in self.spans.values())
         return root
 
+    def spent(self) -> tuple[int, int]:
+        """The tokens of all COST events, input and output."""
+        costs = self.root.found("cost")
+        return tuple(sum(cost.get(f"ag2.llm.{way}_tokens", 0) for cost in costs) for way in ("input", "output"))
+
     def tree(self, *hidden: str, declined: bool = False) -> str:
         """The run as text, a line a span or event, without `hidden` kinds and reply functions that declined."""
         return "\n".join(draw(self.root, set(hidden), declined))
@@ -148,24 +153,59 @@ def text_of(message: Any) -> str:
 
 SPAN_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "chats": lambda a: f"{a['ag2.chat_function']} of {a['ag2.chat_queue_length']}",
-    "chat": lambda a: f"{a['ag2.chat_function']} {a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}",
+    "chat": lambda a: f"{a['ag2.chat_function']} {a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}" + hidden(a),
+    "nested_chat": lambda a: (
+        f"{a['ag2.chat_function']} of {a['ag2.chat_queue_length']} for {a['ag2.agent.recipient']}: "
+        f"{text_of(a.get('ag2.chat_result.summary', '-'))}"
+    ),
+    "group_chat": lambda a: (
+        f"{a['ag2.chat_function']} {a['ag2.agent.sender']}: {a.get('ag2.groupchat.termination', '-')}"
+    ),
+    "groupchat_select_speaker": lambda a: (
+        f"{a['ag2.agent.last_speaker']} -> {a.get('ag2.agent.selected', '-')} ({a.get('ag2.transition_reason', '-')})"
+    ),
     "round": lambda a: f"{a['ag2.round']} of {a['ag2.rounds_max']}",
-    "reply": lambda a: f"{a['ag2.agent.recipient']} {a['ag2.reply_function']}: {text_of(a.get('ag2.reply', '-'))}",
+    "reply": lambda a: (
+        f"{a['ag2.agent.recipient']} {a['ag2.reply_function']}: {text_of(a.get('ag2.reply', '-'))}" + hidden(a)
+    ),
     "reply_function": lambda a: a["ag2.reply_function"] + (" declined" if a.get("ag2.final") is False else ""),
+    "swarm_on_condition": lambda a: (
+        f"{a['ag2.swarm.source']} -> {a['ag2.swarm.target']}: {a['ag2.transition_reason']} {a['ag2.swarm.condition']}"
+    ),
     "summary": lambda a: f"{a['ag2.summary.function']}: {a.get('ag2.summary', '-')}",
     "llm_call": lambda a: f"{a['gen_ai.request.model']} of {a['gen_ai.agent.name']}",
     "tool_call": lambda a: f"{a['gen_ai.tool.name']} by {a['gen_ai.agent.name']}",
     "human_input": lambda a: f"{a['gen_ai.agent.name']}: {a.get('ag2.human_input.response', '-')}",
+    "code_execution": lambda a: (
+        f"{' '.join(a['ag2.code_execution.language'])} by {a['gen_ai.agent.name']}: "
+        f"{a.get('ag2.code_execution.exit_code', '-')}" + hidden(a)
+    ),
+    "reasoning": lambda a: (
+        f"{a['ag2.reasoning.step']} by {a['gen_ai.agent.name']}"
+        + "".join(f", {key}: {text_of(a[f'ag2.reasoning.{key}'])}" for key in REASONED if f"ag2.reasoning.{key}" in a)
+    ),
 }
 
+
+# What a step of reasoning may be about, and what may come of it.
+REASONED = ("node", "depth", "options", "rating", "ratings", "answer")
+
+
+def hidden(attributes: dict[str, Any]) -> str:
+    return " [internal]" if attributes.get("callboard.agent.internal") else ""
+
+
 EVENT_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "agent_creation": lambda a: str(a["ag2.agent.name"]),
+    "agent_creation": lambda a: str(a["ag2.agent.name"]) + hidden(a),
+    "groupchat_creation": lambda a: f"{', '.join(a['agents'])} by {a['speaker_selection_method']}",
+    "agent_transition": lambda a: f"{a['ag2.agent.last_speaker']} -> {a['ag2.agent.next_speaker']}",
     "agent_send_msg": lambda a: (
         f"{a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}: {text_of(a['ag2.message'])}"
         + (" (silent)" if a["ag2.silent"] else "")
     ),
     "llm_create": lambda a: "failed" if a["ag2.llm.is_error"] else "cached" if a["ag2.llm.is_cached"] else "answered",
     "tool_execution": lambda a: f"{a['ag2.function.name']}: {a['ag2.function.content']}",
+    "swarm_transition": lambda a: f"{a['ag2.swarm.source']} -> {a.get('ag2.agent.next_speaker', 'nobody')}",
     "console_print": lambda a: str(a["ag2.console.event"]),
 }
 
@@ -226,6 +266,11 @@ def llm_config(server: ModelServer, **options: Any) -> dict[str, Any]:
         "cache_seed": None,
         **options,
     }
+
+
+def served(*servers: ModelServer) -> tuple[int, int]:
+    """The tokens that these servers answered with, input and output."""
+    return sum(server.input_tokens for server in servers), sum(server.output_tokens for server in servers)
 
 
 def speaker(name: str, server: ModelServer | None, **options: Any) -> ConversableAgent:

@@ -1,0 +1,170 @@
+"""Hand-offs in a group: SWARM_ON_CONDITION, with SWARM_TRANSITION at its end.
+
+A hand-off begins in one turn of a group chat and shows in the choice of the next speaker:
+
+    ON_CONDITION           the model called a function that AG2 made of the condition
+    REPLY_RESULT           a tool said who is to go on
+    ON_CONTEXT_CONDITION   a condition on the group's variables held before the agent replied
+    AFTER_WORK             the agent had nothing more to hand off: its own rule applies, or the group's
+
+Its span is therefore the group chat's child, not a turn's: it runs from the tool's start, or from the evaluation
+of the condition, to the choice. Where AG2 resolves a target, `Selection` is told which rule it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard import EventKind, SpanContext, SpanKind
+from callboard._load import native
+
+from . import keys
+from .agents import name_of
+from .groups import GroupRun
+from .patching import Patches, Steps
+from .scope import current, enclosing
+from .selection import Selection
+
+UTILS = "autogen.agentchat.group.group_utils"
+TARGET = "autogen.agentchat.group.targets.transition_target:TransitionTarget"
+
+
+def install(patches: Patches) -> None:
+    """Watch targets of hand-offs being set and resolved, and why a next speaker is determined."""
+    patches.wrap_function(f"{UTILS}:determine_next_agent", patches.watcher(determined))
+    patches.watch(f"{TARGET}.resolve", resolved, overrides=True)
+    patches.watch("autogen.agentchat.group.group_tool_executor:GroupToolExecutor.set_next_target", context_condition)
+
+
+class HandOff:
+    """A hand-off that has begun, until the next speaker is chosen."""
+
+    __slots__ = ("about", "reason", "span", "target")
+
+    def __init__(self, run: GroupRun, source: Any, target: Any, rule: Any, reason: str, started_ns: int) -> None:
+        self.target = target
+        self.reason = reason
+        self.about = {
+            keys.SWARM_SOURCE: name_of(source),
+            keys.SWARM_SOURCE_ID: str(id(source)),
+            keys.SWARM_TARGET: target.display_name(),
+            keys.SWARM_CONDITION: condition_of(rule),
+            keys.TRANSITION_REASON: reason,
+        }
+        attributes = {**self.about, keys.GEN_AI_AGENT_NAME: name_of(source)}
+        self.span: SpanContext | None = None
+        if run.span is not None:
+            self.span = run.span.start_child(
+                SpanKind.SWARM_ON_CONDITION, attributes, current=False, start_ns=started_ns
+            )
+        run.hand_offs.append(self)
+
+    def end(self, chosen: Any, error: BaseException | None = None) -> None:
+        """SWARM_TRANSITION: the next speaker is chosen, or nobody is as the chat ends here."""
+        if self.span is None:
+            return
+        if chosen is not None:
+            self.about[keys.NEXT_SPEAKER] = name_of(chosen)
+            self.about[keys.NEXT_SPEAKER_ID] = str(id(chosen))
+        self.span.record_event(EventKind.SWARM_TRANSITION, self.about)
+        self.span.end(error)
+
+
+def tool_result(executor: Any, function_name: Any, result: Any, started_ns: int) -> None:
+    """A tool of a group has run: what it returned may be a hand-off."""
+    run = enclosing(GroupRun)
+    target = _target_in(result)
+    if run is None or target is None:
+        return
+    source = _asking_agent(run)
+    rule = _find(_rules(source, "llm_conditions"), lambda rule: rule.llm_function_name == function_name)
+    HandOff(run, source, target, rule, "REPLY_RESULT" if rule is None else "ON_CONDITION", started_ns)
+
+
+def context_condition(function: str, executor: Any, /, next_target: Any, *args: Any, **kwargs: Any) -> Steps:
+    """A condition on the group's variables holds: the agent hands off instead of replying."""
+    attempt, run = current.get(), enclosing(GroupRun)
+    if run is not None and attempt is not None:
+        rule = _find(_rules(attempt.agent, "context_conditions"), lambda rule: rule.target is next_target)
+        if rule is not None:
+            started_ns = getattr(attempt, "started_ns", None) or native.clock_ns()
+            HandOff(run, attempt.agent, next_target, rule, "ON_CONTEXT_CONDITION", started_ns)
+    return
+    yield
+
+
+def determined(
+    function: str,
+    /,
+    last_speaker: Any,
+    groupchat: Any,
+    initial_agent: Any = None,
+    use_initial_agent: Any = False,
+    tool_executor: Any = None,
+    *args: Any,
+    **kwargs: Any,
+) -> Steps:
+    """Keep why the next speaker of a group is who it is, as AG2 comes to it."""
+    selection = current.get()
+    if not isinstance(selection, Selection):
+        return
+    last = groupchat.messages[-1]
+    forced = getattr(getattr(last_speaker, "_group_manager", None), "_next_target_force", None)
+    if use_initial_agent:
+        selection.reason = "Initial agent"
+    elif "tool_calls" in last:
+        selection.reason = "Tool calls"
+    elif forced is not None:
+        selection.reason = "Guardrail"
+    elif not tool_executor.has_next_target():
+        selection.reason = "Return after tool calls" if last["role"] == "tool" else "Return after user"
+    yield None
+
+
+def resolved(function: str, target: Any, /, groupchat: Any, current_agent: Any, *args: Any, **kwargs: Any) -> Steps:
+    """A target becomes a speaker: a hand-off that began before, or the rule for when an agent's work is done."""
+    selection = current.get()
+    if not isinstance(selection, Selection) or selection.reason == "Guardrail":
+        return
+    run = enclosing(GroupRun)
+    if run is None:
+        return
+    began = _find(run.hand_offs, lambda hand_off: hand_off.target is target)
+    if began is None:
+        rule = _find(_rules(current_agent, "after_works"), lambda rule: rule.target is target)
+        began = HandOff(run, current_agent, target, rule, "AFTER_WORK", selection.started_ns)
+    selection.reason = began.reason
+    return
+    yield
+
+
+def condition_of(rule: Any) -> str | None:
+    """Say in words what a hand-off depends on: a prompt, a variable, an expression; None where on nothing."""
+    condition = getattr(rule, "condition", None)
+    for name in ("prompt", "context_str", "variable_name", "expression"):
+        words = getattr(condition, name, None)
+        if words is not None:
+            return str(getattr(words, "template", None) or getattr(words, "expression", None) or words)
+    return None if condition is None else type(condition).__name__
+
+
+def _target_in(result: Any) -> Any:
+    """Find the target in what a tool returned: a ReplyResult's, or itself."""
+    names = {cls.__name__ for cls in type(result).__mro__}
+    if "ReplyResult" in names:
+        return result.target
+    return result if "TransitionTarget" in names else None
+
+
+def _asking_agent(run: GroupRun) -> Any:
+    """Find the agent whose message asked for the tools that are run."""
+    name = run.group.messages[-1].get("name") if run.group.messages else None
+    return _find(run.group.agents, lambda agent: agent.name == name)
+
+
+def _rules(agent: Any, kind: str) -> Any:
+    return getattr(getattr(agent, "handoffs", None), kind, None) or ()
+
+
+def _find(all_of_them: Any, fits: Any) -> Any:
+    return next((one for one in all_of_them if fits(one)), None)
