@@ -1,6 +1,7 @@
 """What the built wheel must do under every supported Python, with only the standard library beside it."""
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,6 +78,11 @@ def main():
         ("end_span", SpanKind.CHAT),
         ("end_span", SpanKind.WORKFLOW),
     ]
+    command = [sys.executable, "-m", "callboard", "run", "--tree", "-m", "this"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("The Zen of Python")
+    assert "callboard: this ran for" in ran.stderr
+
     print(f"Python {sys.version.split()[0]}: the wheel works")
 
 
