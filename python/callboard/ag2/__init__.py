@@ -7,7 +7,7 @@
     nested.py      NESTED_CHAT             tools.py      tool_call, TOOL_EXECUTION
     groups.py      GROUP_CHAT, ROUND       human.py      human_input
     selection.py   GROUPCHAT_SELECT_SPEAKER, AGENT_TRANSITION
-    handoffs.py    SWARM_ON_CONDITION, SWARM_TRANSITION
+    handoffs.py    SWARM_ON_CONDITION, SWARM_TRANSITION (swarm.py: of the older swarm)
     messages.py    AGENT_SEND_MSG          code.py       code_execution
     reply.py       REPLY, REPLY_FUNCTION   reasoning.py  REASONING
     agents.py      AGENT_CREATION          console.py    CONSOLE_PRINT
@@ -34,6 +34,7 @@ from . import (
     reasoning,
     reply,
     selection,
+    swarm,
     threads,
     tools,
 )
@@ -45,7 +46,7 @@ __all__ = ["acquire", "instrument", "release", "uninstrument"]
 
 _AREAS = (
     agents,
-    *(chats, chat, groups, selection, handoffs),
+    *(chats, chat, groups, selection, handoffs, swarm),
     *(messages, reply, llm, tools, human, code, reasoning),
     *(console, threads),
 )

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import EventKind, SpanContext, SpanKind
-from callboard._load import native
 
 from . import keys
 from .agents import name_of
@@ -41,14 +40,23 @@ class HandOff:
 
     __slots__ = ("about", "reason", "span", "target")
 
-    def __init__(self, run: GroupRun, source: Any, target: Any, rule: Any, reason: str, started_ns: int) -> None:
+    def __init__(
+        self,
+        run: GroupRun,
+        source: Any,
+        target: Any,
+        target_name: Any,
+        condition: str | None,
+        reason: str,
+        started_ns: int | None,
+    ) -> None:
         self.target = target
         self.reason = reason
         self.about = {
             keys.SWARM_SOURCE: name_of(source),
             keys.SWARM_SOURCE_ID: str(id(source)),
-            keys.SWARM_TARGET: target.display_name(),
-            keys.SWARM_CONDITION: condition_of(rule),
+            keys.SWARM_TARGET: target_name,
+            keys.SWARM_CONDITION: condition,
             keys.TRANSITION_REASON: reason,
         }
         attributes = {**self.about, keys.GEN_AI_AGENT_NAME: name_of(source)}
@@ -76,19 +84,20 @@ def tool_result(executor: Any, function_name: Any, result: Any, started_ns: int)
     target = _target_in(result)
     if run is None or target is None:
         return
-    source = _asking_agent(run)
-    rule = _find(_rules(source, "llm_conditions"), lambda rule: rule.llm_function_name == function_name)
-    HandOff(run, source, target, rule, "REPLY_RESULT" if rule is None else "ON_CONDITION", started_ns)
+    source = asking_agent(run)
+    rule = find(_rules(source, "llm_conditions"), lambda rule: rule.llm_function_name == function_name)
+    reason = "REPLY_RESULT" if rule is None else "ON_CONDITION"
+    HandOff(run, source, target, target.display_name(), condition_of(rule), reason, started_ns)
 
 
 def context_condition(function: str, executor: Any, /, next_target: Any, *args: Any, **kwargs: Any) -> Steps:
     """A condition on the group's variables holds: the agent hands off instead of replying."""
     attempt, run = current.get(), enclosing(GroupRun)
     if run is not None and attempt is not None:
-        rule = _find(_rules(attempt.agent, "context_conditions"), lambda rule: rule.target is next_target)
+        rule = find(_rules(attempt.agent, "context_conditions"), lambda rule: rule.target is next_target)
         if rule is not None:
-            started_ns = getattr(attempt, "started_ns", None) or native.clock_ns()
-            HandOff(run, attempt.agent, next_target, rule, "ON_CONTEXT_CONDITION", started_ns)
+            name, started_ns = next_target.display_name(), getattr(attempt, "started_ns", None)
+            HandOff(run, attempt.agent, next_target, name, condition_of(rule), "ON_CONTEXT_CONDITION", started_ns)
     return
     yield
 
@@ -129,10 +138,11 @@ def resolved(function: str, target: Any, /, groupchat: Any, current_agent: Any, 
     run = enclosing(GroupRun)
     if run is None:
         return
-    began = _find(run.hand_offs, lambda hand_off: hand_off.target is target)
+    began = find(run.hand_offs, lambda hand_off: hand_off.target is target)
     if began is None:
-        rule = _find(_rules(current_agent, "after_works"), lambda rule: rule.target is target)
-        began = HandOff(run, current_agent, target, rule, "AFTER_WORK", selection.started_ns)
+        rule = find(_rules(current_agent, "after_works"), lambda rule: rule.target is target)
+        words = target.display_name(), condition_of(rule)
+        began = HandOff(run, current_agent, target, *words, "AFTER_WORK", selection.started_ns)
     selection.reason = began.reason
     return
     yield
@@ -141,11 +151,24 @@ def resolved(function: str, target: Any, /, groupchat: Any, current_agent: Any, 
 def condition_of(rule: Any) -> str | None:
     """Say in words what a hand-off depends on: a prompt, a variable, an expression; None where on nothing."""
     condition = getattr(rule, "condition", None)
-    for name in ("prompt", "context_str", "variable_name", "expression"):
+    if isinstance(condition, str):
+        return condition
+    for name in ("prompt", "context_str", "variable_name", "expression", "template", "__name__"):
         words = getattr(condition, name, None)
         if words is not None:
             return str(getattr(words, "template", None) or getattr(words, "expression", None) or words)
     return None if condition is None else type(condition).__name__
+
+
+def asking_agent(run: GroupRun) -> Any:
+    """Find the agent whose message asked for the tools that are run."""
+    name = run.group.messages[-1].get("name") if run.group.messages else None
+    return find(run.group.agents, lambda agent: agent.name == name)
+
+
+def find(all_of_them: Any, fits: Any) -> Any:
+    """Return the first that fits; None where none does."""
+    return next((one for one in all_of_them if fits(one)), None)
 
 
 def _target_in(result: Any) -> Any:
@@ -156,15 +179,5 @@ def _target_in(result: Any) -> Any:
     return result if "TransitionTarget" in names else None
 
 
-def _asking_agent(run: GroupRun) -> Any:
-    """Find the agent whose message asked for the tools that are run."""
-    name = run.group.messages[-1].get("name") if run.group.messages else None
-    return _find(run.group.agents, lambda agent: agent.name == name)
-
-
 def _rules(agent: Any, kind: str) -> Any:
     return getattr(getattr(agent, "handoffs", None), kind, None) or ()
-
-
-def _find(all_of_them: Any, fits: Any) -> Any:
-    return next((one for one in all_of_them if fits(one)), None)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from callboard import SpanContext, SpanKind
 from callboard._load import native
 
-from . import groups, keys, nested
+from . import groups, keys, nested, swarm
 from .agents import AGENT, internal, name_of, sender_and_recipient
 from .chat import Chat
 from .faults import report
@@ -254,6 +254,8 @@ class Functions:
         """Have a reply function that is a chat of its own watched as such, too."""
         if any(function is known for known in self.groups):
             return watched(function, groups.group_chat, name, switch=self.patches, is_coroutine=is_coroutine)
+        if (name, getattr(function, "__module__", None)) == ("_run_oncontextconditions", swarm.MODULE):
+            return watched(function, swarm.context_conditions, name, switch=self.patches, is_coroutine=is_coroutine)
         if nested.is_nested_chat(function):
             return watched(function, nested.nested_chat, function, switch=self.patches, is_coroutine=is_coroutine)
         return function

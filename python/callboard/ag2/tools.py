@@ -7,7 +7,7 @@ from typing import Any
 from callboard import EventKind, SpanContext, SpanKind
 from callboard._load import native
 
-from . import handoffs, keys
+from . import handoffs, keys, swarm
 from .agents import AGENT, name_of
 from .patching import Patches, Steps
 from .scope import Scope, current, here, innermost
@@ -56,7 +56,8 @@ def tool_call(function: str, agent: Any, /, func_call: Any, call_id: Any = None,
         return
     succeeded, answer = result
     content = answer.get("content")
-    handoffs.tool_result(agent, name, content, started_ns)
+    for looks_for_hand_off in (handoffs.tool_result, swarm.tool_result):
+        looks_for_hand_off(agent, name, content, started_ns)
     span.set_attribute(keys.GEN_AI_TOOL_CALL_RESULT, content)
     span.record_event(
         EventKind.TOOL_EXECUTION,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import callboard
@@ -23,6 +26,12 @@ echo two
 """
 FAILING = "```python\nraise LookupError('lost')\n```"
 SILENT = "```sh\nexit 1\n```"
+
+
+@pytest.fixture(autouse=True)
+def this_python_on_the_path(monkeypatch):
+    """AG2's executor runs whichever `python` it finds; not every machine has one of that name."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 def with_executor(folder):

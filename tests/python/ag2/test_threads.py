@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import autogen.agentchat
 import callboard
 import pytest
 from autogen import ConversableAgent
+from autogen.agentchat import a_run_group_chat, run_group_chat
+from autogen.agentchat.group import AgentTarget, TerminateTarget
+from autogen.agentchat.group.patterns import DefaultPattern
 from conftest import speaker
 
 KINDS = ["chat", "round", "reply", "reply_function", "llm_call", "summary"]
@@ -102,3 +106,38 @@ def test_a_thread_pool_that_outlives_the_run(recorder, traced):
         with traced():
             assert pool.submit(callboard.current_span).result().kind == "workflow"
         assert pool.submit(callboard.current_span).result() is None
+
+
+def a_pattern(serve):
+    ana, ben = speaker("ana", serve("One.")), speaker("ben", serve("Two."))
+    ana.handoffs.set_after_work(AgentTarget(ben))
+    return DefaultPattern(initial_agent=ana, agents=[ana, ben], group_after_work=TerminateTarget())
+
+
+def check_one_group_chat(recorder):
+    group = recorder.root.only("chat").only("group_chat")
+    assert group["ag2.groupchat.termination"] == "No eligible speaker"
+    assert [reply["ag2.agent.recipient"] for reply in group.all("reply")] == ["ana", "ben"]
+    assert [one["ag2.swarm.target"] for one in group.all("swarm_on_condition")] == ["ben", "Terminate"]
+    assert len(recorder.root.all("llm_call")) == 2
+
+
+def test_run_group_chat(recorder, traced, serve):
+    with traced():
+        run_group_chat(a_pattern(serve), messages="Go.", max_rounds=9).process()
+    check_one_group_chat(recorder)
+
+
+async def test_a_run_group_chat(recorder, traced, serve):
+    with traced():
+        response = await a_run_group_chat(a_pattern(serve), messages="Go.", max_rounds=9)
+        await response.process()
+    check_one_group_chat(recorder)
+
+
+@pytest.mark.skipif(not hasattr(autogen.agentchat, "run_group_chat_iter"), reason="this version of AG2 has none")
+def test_run_group_chat_iter(recorder, traced, serve):
+    with traced():
+        for _ in autogen.agentchat.run_group_chat_iter(a_pattern(serve), messages="Go.", max_rounds=9):
+            pass
+    check_one_group_chat(recorder)
