@@ -15,6 +15,7 @@ Recording never raises and never waits: what goes wrong in telemetry is logged, 
 from __future__ import annotations
 
 from ._load import native as _native
+from .budget import Budget, BudgetExceeded
 from .context import get_current_telemetry, telemetry_context
 from .instrument import instrument_ag2, uninstrument_ag2
 from .kinds import EventKind, SpanKind
@@ -32,6 +33,8 @@ for _provider in (OpenTelemetryProvider, CostTrackerProvider, MermaidDiagramProv
     TelemetryProvider.register(_provider)
 
 __all__ = [
+    "Budget",
+    "BudgetExceeded",
     "CostTrackerProvider",
     "EventContext",
     "EventKind",

@@ -123,8 +123,16 @@ class Messages:
 class InstrumentationManager:
     """A manager whose runs are not recorded. It knows its providers, which are told nothing."""
 
-    def __init__(self, *, capture_console: bool = True, queue_bytes: int | None = None, prices: object = None) -> None:
+    def __init__(
+        self,
+        *,
+        capture_console: bool = True,
+        queue_bytes: int | None = None,
+        prices: object = None,
+        budget: object = None,
+    ) -> None:
         self.capture_console = capture_console
+        self.budgets: tuple[object, ...] = ()
         self._providers: list[object] = []
 
     def register_provider(self, provider: object) -> None:
@@ -171,6 +179,9 @@ class InstrumentationManager:
 
     def _flush_on_leaving(self, timeout: float) -> bool:
         return True
+
+    def _price_of(self, attributes: dict[str, Any]) -> int | None:
+        return None
 
     def shutdown(self, timeout: float = 10.0) -> bool:
         """Do nothing; there is nothing to wait for."""

@@ -9,6 +9,7 @@ from typing import Any, final
 
 from typing_extensions import Self
 
+from .budget import Budget
 from .kinds import EventKind, SpanKind
 
 _Attributes = dict[str, Any]
@@ -120,8 +121,10 @@ class InstrumentationManager:
             three quarters of it message bodies are dropped, at it whole records; both are counted. Default: 64 MiB.
         prices: a file with prices of your own, in JSON; it overrides the built-in table. Default: the file that the
             environment variable CALLBOARD_PRICES names, if any.
+        budget: what a run may use at the most: a `Budget`, or several.
 
     Raises:
+        TypeError: the budget is none.
         ValueError: the price file cannot be used; the message names the fix.
 
     """
@@ -132,10 +135,14 @@ class InstrumentationManager:
         capture_console: bool = True,
         queue_bytes: int | None = None,
         prices: str | PathLike[str] | None = None,
+        budget: Budget | Sequence[Budget] | None = None,
     ) -> Self: ...
     @property
     def capture_console(self) -> bool:
         """Whether console output is recorded as events."""
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """What a run may use at the most."""
     def register_provider(self, provider: object) -> None:
         """Hand everything recorded from now on to the provider too. Registered again, it still gets everything once.
 
@@ -174,6 +181,8 @@ class InstrumentationManager:
 
         False: `timeout` seconds were not enough, and it goes on in the background.
         """
+    def _price_of(self, attributes: _Attributes) -> int | None:
+        """What a COST event with these attributes will be said to cost, in picodollars; None where nobody knows."""
     def statistics(self) -> dict[str, Any]:
         """What was recorded, delivered and dropped so far: `recorded`, `dropped`, `bodies_dropped`, `providers`."""
 

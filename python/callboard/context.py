@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._load import native
+from .budget import ledger_of
 from .instrument import acquire, release
 
 TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
@@ -50,7 +51,9 @@ class telemetry_context:
 
     def __enter__(self) -> InstrumentationManager:
         acquire()
-        self._roots.append(self._manager.start_trace(self._name, self._attributes))
+        root = self._manager.start_trace(self._name, self._attributes)
+        self._roots.append(root)
+        ledger_of(root)  # A budget's seconds count from here.
         return self._manager
 
     def __exit__(

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use callboard::{Money, Pricing};
 use callboard_core as core;
+use callboard_core::time::{Clock, SystemClock};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::adapter::PythonProvider;
 use crate::current::current_span;
@@ -31,6 +33,7 @@ const LATE_TIMEOUT: Duration = Duration::from_millis(50);
 ///         three quarters of it message bodies are dropped, at it whole records; both are counted. Default: 64 MiB.
 ///     prices: a file with prices of your own, in JSON; it overrides the built-in table. Default: the file that the
 ///         environment variable CALLBOARD_PRICES names, if any.
+///     budget: what a run may use at the most: a `Budget`, or several.
 #[pyclass(module = "callboard", subclass, frozen, weakref)]
 pub(crate) struct InstrumentationManager {
     manager: core::InstrumentationManager,
@@ -39,8 +42,13 @@ pub(crate) struct InstrumentationManager {
     settles: AtomicBool,
     /// Whether the last wait at the end of a context was in vain.
     was_late: AtomicBool,
+    /// The same prices as the pipeline's, for whoever has to know now.
+    pricing: Pricing,
     #[pyo3(get)]
     capture_console: bool,
+    /// A tuple of budgets.
+    #[pyo3(get)]
+    budgets: Py<PyAny>,
 }
 
 struct Registered {
@@ -53,18 +61,26 @@ struct Registered {
 #[pymethods]
 impl InstrumentationManager {
     #[new]
-    #[pyo3(signature = (*, capture_console=true, queue_bytes=None, prices=None))]
+    #[pyo3(signature = (*, capture_console=true, queue_bytes=None, prices=None, budget=None))]
     fn new(
+        py: Python<'_>,
         capture_console: bool,
         queue_bytes: Option<usize>,
         prices: Option<&Bound<'_, PyAny>>,
+        budget: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let prices = prices.map(text_of);
-        let manager = providers::make_manager(queue_bytes, prices)?;
+        let budgets = match budget {
+            Some(budget) => py.import("callboard.budget")?.call_method1("checked", (budget,))?,
+            None => PyTuple::empty(py).into_any(),
+        };
+        let prices = providers::load_prices(prices.map(text_of))?;
+        let pricing = Pricing::new(prices.clone());
+        let manager = providers::make_manager(queue_bytes, prices);
         lifecycle::watch(&manager);
         let registered = Mutex::default();
         let (settles, was_late) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { manager, registered, settles, was_late, capture_console })
+        let budgets = budgets.unbind();
+        Ok(Self { manager, registered, settles, was_late, pricing, capture_console, budgets })
     }
 
     /// Hands everything recorded from now on to the provider too. Registered again, it still gets everything once.
@@ -208,6 +224,13 @@ impl InstrumentationManager {
     #[pyo3(signature = (timeout=10.0))]
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
         py.detach(|| self.manager.shutdown(seconds(timeout)))
+    }
+
+    /// What a COST event with these attributes will be said to cost, in picodollars (10^-12 US dollars); None where nobody
+    /// knows. It is worked out at once.
+    fn _price_of(&self, attributes: &Bound<'_, PyAny>) -> Option<i128> {
+        let attributes = value::attributes(Some(attributes));
+        self.pricing.cost_of(&attributes, SystemClock.unix_ns()).map(Money::picodollars)
     }
 
     /// What was recorded, delivered and dropped so far: `recorded`, `dropped`, `bodies_dropped`, and under `providers`

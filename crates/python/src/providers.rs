@@ -18,25 +18,27 @@ use self::otlp::OpenTelemetryProvider;
 /// The environment variable that names a file with prices of the user's own.
 const PRICES_VARIABLE: &str = "CALLBOARD_PRICES";
 
-/// A manager that prices model calls by the file, else by the one that the environment names, else by the built-in table.
-pub(crate) fn make_manager(
-    queue_bytes: Option<usize>,
-    prices: Option<String>,
-) -> PyResult<core::InstrumentationManager> {
+/// Prices from the file, else from the one that the environment names, else from the built-in table.
+pub(crate) fn load_prices(prices: Option<String>) -> PyResult<Prices> {
     let path =
         prices.or_else(|| std::env::var(PRICES_VARIABLE).ok().filter(|path| !path.is_empty()));
-    let prices = match path {
-        Some(path) => {
-            Prices::load(path).map_err(|error| PyValueError::new_err(error.to_string()))?
-        }
-        None => Prices::default(),
-    };
+    match path {
+        Some(path) => Prices::load(path).map_err(|error| PyValueError::new_err(error.to_string())),
+        None => Ok(Prices::default()),
+    }
+}
+
+/// A manager that prices model calls at these prices.
+pub(crate) fn make_manager(
+    queue_bytes: Option<usize>,
+    prices: Prices,
+) -> core::InstrumentationManager {
     let mut config = callboard::manager_config(prices);
     if let Some(queue_bytes) = queue_bytes {
         config.pipeline.queue_bytes = queue_bytes;
         config.pipeline.provider_queue_bytes = queue_bytes / 2;
     }
-    Ok(core::InstrumentationManager::new(config))
+    core::InstrumentationManager::new(config)
 }
 
 /// What is to be registered for a built-in provider; none for an object of another class.

@@ -71,7 +71,7 @@ def _is_internal(agent: Any) -> bool:
     name = name_of(agent)
     if isinstance(name, str) and (name in _INTERNAL_NAMES or name.startswith(_INTERNAL_BEGINNINGS)):
         return True
-    return _internal.get(id(agent)) is agent
+    return agent is not None and _internal.get(id(agent)) is agent
 
 
 _internal: WeakValueDictionary[int, Any] = WeakValueDictionary()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import EventKind, SpanContext
+from callboard.budget import ledger_of
 
 from . import keys
 from .model import Model, Request
@@ -33,6 +34,7 @@ def record_costs(
     span: SpanContext, usages: list[Usage], agent_name: Any, model: Model, request: Request, response: Any
 ) -> None:
     """Record a COST for each answer of a call. The last is `response`, None where the call failed."""
+    ledger = ledger_of(span)
     if response is not None and not usages:
         usages = [Usage(None, None)]
     for number, usage in enumerate(usages, start=1):
@@ -53,6 +55,8 @@ def record_costs(
             else:
                 attributes[keys.COST_FRAMEWORK] = usage.tokens.get("cost")
         span.record_event(EventKind.COST, attributes)
+        if ledger is not None:
+            ledger.count(span, agent_name, request.name_of(model), attributes)
 
 
 def tokens_used(usages: list[Usage], response: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import EventKind, SpanContext, SpanKind
+from callboard.budget import ledger_of
 
 from . import keys
 from .agents import internal, name_of
@@ -54,6 +55,9 @@ def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
     agent = config.get("agent")
     agent_name = name_of(agent)
     request = Request(wrapper, config)
+    ledger = ledger_of(parent)
+    if ledger is not None:
+        ledger.ask(parent, agent_name, request.name_of(request.model))
     messages = _context(parent, agent, config.get("messages"))
     attributes = request.attributes()
     attributes[keys.GEN_AI_OPERATION] = "chat"

@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from callboard import SpanContext, current_span
+from callboard import BudgetExceeded, SpanContext, current_span
 from callboard._load import process_lock
 
 from .faults import logger, report
@@ -111,6 +111,8 @@ def _begin(
         span = next(steps)
     except StopIteration:
         return None
+    except BudgetExceeded:
+        raise  # The one thing that the user asked to be stopped by.
     except Exception:
         report(body.__name__)
         current.set(outer)

@@ -245,7 +245,6 @@ def internal_ones(recorder):
     ]
     names = ("ag2.agent.name", "ag2.agent.recipient", "gen_ai.agent.name")
     found = [(next(one[name] for name in names if name in one), "callboard.agent.internal" in one) for one in said]
-    found = [(name, is_internal) for name, is_internal in found if name is not None]  # A call of no agent's.
     assert len(dict(found)) == len(set(found)), "an agent is marked in one place and not in another"
     return {name for name, is_internal in found if is_internal}
 
@@ -349,10 +348,10 @@ import sys, callboard, autogen
 before = list(sys.meta_path)
 with callboard.telemetry_context(callboard.InstrumentationManager()):
     autogen.ConversableAgent("jack", llm_config=False)
-    watches = len(sys.meta_path) - len(before)
-print(watches, sys.meta_path == before, sum("reasoning_agent" in name or "captain" in name for name in sys.modules))
+    awaited = {finder.name.rpartition(".")[2] for finder in sys.meta_path if finder not in before}
+print(awaited >= {"reasoning_agent", "captainagent"}, sys.meta_path == before, sum("reasoning_agent" in name or "captain" in name for name in sys.modules))
 """
-    assert run_python(program) == ["2", "True", "0"]
+    assert run_python(program) == ["True", "True", "0"]
 
 
 @pytest.mark.parametrize("moment", ["before", "within"])

@@ -1,7 +1,9 @@
 //! The step of the pipeline that decides what a model call costs, before any provider sees it.
 
 use callboard_core::value::find;
-use callboard_core::{Attribute, Event, EventKind, Record, RecordProcessor, Value, keys};
+use callboard_core::{
+    Attribute, Event, EventKind, Record, RecordProcessor, UnixNanos, Value, keys,
+};
 
 use super::money::Money;
 use super::prices::{Prices, Tokens};
@@ -34,8 +36,17 @@ impl Pricing {
         Self { prices }
     }
 
+    /// What a COST event with these attributes will say that it cost; none where nobody knows.
+    pub fn cost_of(&self, attributes: &[Attribute], time_unix_ns: UnixNanos) -> Option<Money> {
+        let amount = find(attributes, keys::COST).and_then(Money::from_value);
+        if find(attributes, keys::COST_CACHED).and_then(Value::as_bool) == Some(true) {
+            return Some(Money::default());
+        }
+        amount.or_else(|| Some(self.decide(attributes, time_unix_ns)?.cost))
+    }
+
     fn price(&self, event: &mut Event) {
-        let decision = self.decide(event);
+        let decision = self.decide(&event.attributes, event.time_unix_ns);
         let is_cached = event.attribute(keys::COST_CACHED).and_then(Value::as_bool) == Some(true);
         let attributes = &mut event.attributes;
         attributes.retain(|(key, _)| key != keys::COST);
@@ -54,18 +65,18 @@ impl Pricing {
         }
     }
 
-    fn decide(&self, event: &Event) -> Option<Decision> {
-        let amount = |key| event.attribute(key).and_then(Money::from_value);
+    fn decide(&self, attributes: &[Attribute], time_unix_ns: UnixNanos) -> Option<Decision> {
+        let amount = |key| find(attributes, key).and_then(Money::from_value);
         if let Some(cost) = amount(keys::COST_CONFIGURED) {
             return Some(Decision { cost, source: "configured", version: None });
         }
         if let Some(cost) = amount(keys::COST_FRAMEWORK).filter(|cost| cost.is_positive()) {
             return Some(Decision { cost, source: "framework", version: None });
         }
-        let model = event.attribute(keys::LLM_MODEL)?.as_str()?;
-        let provider = event.attribute(keys::LLM_PROVIDER).and_then(Value::as_str);
-        let tokens = Tokens::told(&event.attributes)?;
-        let price = self.prices.find(provider, model, tokens, event.time_unix_ns)?;
+        let model = find(attributes, keys::LLM_MODEL)?.as_str()?;
+        let provider = find(attributes, keys::LLM_PROVIDER).and_then(Value::as_str);
+        let tokens = Tokens::told(attributes)?;
+        let price = self.prices.find(provider, model, tokens, time_unix_ns)?;
         let cost = Money::from_usd(price.usd)?;
         Some(Decision { cost, source: price.source, version: price.version })
     }
