@@ -14,20 +14,20 @@ Recording never raises and never waits: what goes wrong in telemetry is logged, 
 
 from __future__ import annotations
 
-from ._load import native as _native
+from ._load import native as _core
 from .budget import Budget, BudgetExceeded
 from .context import get_current_telemetry, telemetry_context
 from .instrument import instrument_ag2, uninstrument_ag2
 from .kinds import EventKind, SpanKind
 from .provider import EventContext, TelemetryProvider
 
-InstrumentationManager = _native.InstrumentationManager
-SpanContext = _native.SpanContext
-OpenTelemetryProvider = _native.OpenTelemetryProvider
-CostTrackerProvider = _native.CostTrackerProvider
-MermaidDiagramProvider = _native.MermaidDiagramProvider
-current_span = _native.current_span
-__version__ = _native.__version__
+InstrumentationManager = _core.InstrumentationManager
+SpanContext = _core.SpanContext
+OpenTelemetryProvider = _core.OpenTelemetryProvider
+CostTrackerProvider = _core.CostTrackerProvider
+MermaidDiagramProvider = _core.MermaidDiagramProvider
+current_span = _core.current_span
+__version__ = _core.__version__
 
 for _provider in (OpenTelemetryProvider, CostTrackerProvider, MermaidDiagramProvider):
     TelemetryProvider.register(_provider)
@@ -48,6 +48,19 @@ __all__ = [
     "current_span",
     "get_current_telemetry",
     "instrument_ag2",
+    "redaction",
     "telemetry_context",
     "uninstrument_ag2",
 ]
+
+TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
+if TYPE_CHECKING:
+    from . import redaction as redaction
+else:
+
+    def __getattr__(name: str) -> object:
+        if name == "redaction":  # Seldom used, and it takes its time to import.
+            from importlib import import_module
+
+            return import_module(".redaction", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """The native half of the package: Rust, through PyO3. Private; import from `callboard`."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from os import PathLike
@@ -10,12 +10,21 @@ from typing import Any, final
 from typing_extensions import Self
 
 from .budget import Budget
+from .content import Redact
 from .kinds import EventKind, SpanKind
 
 _Attributes = dict[str, Any]
 """Values are text, numbers, bools, bytes, None, lists and dicts of these; anything else becomes JSON, else text."""
 
 __version__: str
+
+@final
+class ContentPolicy:
+    """A run's rules for what of its texts is recorded. `callboard.content` makes them."""
+
+    def __new__(
+        cls, most_chars: int | None, redact: Callable[[str], str] | None, content_keys: set[str]
+    ) -> Self: ...
 
 @final
 class Messages:
@@ -122,10 +131,14 @@ class InstrumentationManager:
         prices: a file with prices of your own, in JSON; it overrides the built-in table. Default: the file that the
             environment variable CALLBOARD_PRICES names, if any.
         budget: what a run may use at the most: a `Budget`, or several.
+        capture_content: what of messages is recorded: "full", "none", or how many characters of each text. Default:
+            what the environment variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says, else "full".
+        redact: what is taken out of every text before it is recorded: a function of a text, or patterns, such as
+            those of `callboard.redaction`.
 
     Raises:
-        TypeError: the budget is none.
-        ValueError: the price file cannot be used; the message names the fix.
+        TypeError: the budget is none, or `redact` is nothing that redacts.
+        ValueError: the price file cannot be used, or `capture_content` is none; the message names the fix.
 
     """
 
@@ -136,6 +149,8 @@ class InstrumentationManager:
         queue_bytes: int | None = None,
         prices: str | PathLike[str] | None = None,
         budget: Budget | Sequence[Budget] | None = None,
+        capture_content: str | int | None = None,
+        redact: Redact | None = None,
     ) -> Self: ...
     @property
     def capture_console(self) -> bool:
@@ -143,6 +158,12 @@ class InstrumentationManager:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """What a run may use at the most."""
+    @property
+    def capture_content(self) -> str | int | None:
+        """What of messages is recorded, as it was given."""
+    @property
+    def redact(self) -> Redact | None:
+        """What is taken out of texts, as it was given."""
     def register_provider(self, provider: object) -> None:
         """Hand everything recorded from now on to the provider too. Registered again, it still gets everything once.
 
@@ -154,6 +175,10 @@ class InstrumentationManager:
         """Hand nothing more to the provider; what was recorded before it still gets. False: it was not registered."""
     def start_trace(self, name: str | None = None, attributes: _Attributes | None = None) -> SpanContext:
         """Start a run: a new trace with a WORKFLOW span as its root, which becomes the current span."""
+    def _start_trace_under(
+        self, name: str | None, attributes: _Attributes | None, policy: ContentPolicy | None
+    ) -> SpanContext:
+        """As `start_trace`, by rules of the run's own for what is recorded of texts; None: all of them."""
     def start_span(
         self,
         kind: SpanKind | str,

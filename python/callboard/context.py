@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from ._load import native
 from .budget import ledger_of
+from .content import policy
 from .instrument import acquire, release
 
 TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Any
 
     from ._native import InstrumentationManager, SpanContext
+    from .content import Redact
 
 EXIT_FLUSH_SECONDS = 5.0
 """How long leaving the context waits for providers at the most; they go on in the background."""
@@ -27,9 +30,15 @@ class telemetry_context:
         manager: what records the run.
         trace_name: the workflow's name. Default: ``AG2 Workflow``.
         trace_attributes: attributes of the WORKFLOW span.
+        session: what the run is part of, a conversation of many runs for example: ``session.id``.
+        user: for whom it runs: ``user.id``.
+        tags: words to find it by: ``tag.tags``, as OpenInference calls it.
+        capture_content: overrides the manager's, for this run.
+        redact: overrides the manager's, for this run.
 
     Raises:
-        TypeError: ``manager`` is no InstrumentationManager.
+        TypeError: ``manager`` is no InstrumentationManager, or ``redact`` is nothing that redacts.
+        ValueError: ``capture_content`` is no number and no such word.
 
     """
 
@@ -38,6 +47,12 @@ class telemetry_context:
         manager: InstrumentationManager,
         trace_name: str | None = None,
         trace_attributes: dict[str, Any] | None = None,
+        *,
+        session: str | None = None,
+        user: str | None = None,
+        tags: Sequence[str] | None = None,
+        capture_content: str | int | None = None,
+        redact: Redact | None = None,
     ) -> None:
         if not isinstance(manager, native.InstrumentationManager):
             raise TypeError(
@@ -46,12 +61,19 @@ class telemetry_context:
             )
         self._manager = manager
         self._name = trace_name
-        self._attributes = trace_attributes
+        self._attributes = _with_marks(trace_attributes, session, user, tags)
+        self._content: tuple[Any, ...] = ()
+        if capture_content is not None or redact is not None:
+            capture_content = manager.capture_content if capture_content is None else capture_content
+            self._content = (policy(capture_content, manager.redact if redact is None else redact),)
         self._roots: list[SpanContext] = []
 
     def __enter__(self) -> InstrumentationManager:
         acquire()
-        root = self._manager.start_trace(self._name, self._attributes)
+        if self._content:
+            root = self._manager._start_trace_under(self._name, self._attributes, *self._content)
+        else:
+            root = self._manager.start_trace(self._name, self._attributes)
         self._roots.append(root)
         ledger_of(root)  # A budget's seconds count from here.
         return self._manager
@@ -93,6 +115,12 @@ class telemetry_context:
         if self._roots:
             self._roots.pop().end(error)
             release()
+
+
+def _with_marks(attributes: Any, session: Any, user: Any, tags: Any) -> Any:
+    marks = {"session.id": session, "user.id": user, "tag.tags": None if tags is None else list(tags)}
+    marks = {key: value for key, value in marks.items() if value is not None}
+    return {**(attributes or {}), **marks} if marks else attributes
 
 
 def get_current_telemetry() -> InstrumentationManager | None:

@@ -73,6 +73,7 @@ pub(crate) fn is_array(key: &str) -> bool {
         "gen_ai.response.finish_reasons"
             | "gen_ai.request.stop_sequences"
             | "gen_ai.request.encoding_formats"
+            | "tag.tags"
     )
 }
 

@@ -6,6 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::content::ContentPolicy;
 use crate::guard::quietly;
 use crate::value::{bounded, class_name, text_of};
 
@@ -26,12 +27,19 @@ pub(crate) fn is_way_out(error: &Bound<'_, PyAny>) -> bool {
 }
 
 /// An exception's class, with its module unless that is Python's own, its message and its stack.
-pub(crate) fn texts(error: &Bound<'_, PyBaseException>) -> (Text, Text, Text) {
+pub(crate) fn texts(
+    error: &Bound<'_, PyBaseException>,
+    policy: Option<&ContentPolicy>,
+) -> (Text, Text, Text) {
     let py = error.py();
     let class = quietly(py, error.get_type().fully_qualified_name());
     let class = class.map_or_else(|| class_name(error.as_any()), |class| text_of(class.as_any()));
     let stack = quietly(py, stack(error)).unwrap_or_default();
-    (class.into(), bounded(text_of(error.as_any())), bounded(stack))
+    let told = |text| match policy {
+        Some(policy) => policy.text(py, bounded(text)),
+        None => bounded(text),
+    };
+    (class.into(), told(text_of(error.as_any())), told(stack))
 }
 
 fn stack(error: &Bound<'_, PyBaseException>) -> PyResult<String> {

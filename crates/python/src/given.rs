@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use smallvec::SmallVec;
 
+use crate::content::ContentPolicy;
 use crate::value::{MOST_TEXT_BYTES, key, known_key, to_value};
 
 /// How many attributes a call is given at the most, as a rule; more take a list of their own.
@@ -19,24 +20,37 @@ type List<'a> = SmallVec<[(Key, Given<'a>); USUAL]>;
 /// `record` has to leave Python's objects alone, which [`Ungil`] sees to: what it is given is theirs.
 pub(crate) fn with_attributes<R>(
     attributes: Option<&Bound<'_, PyAny>>,
+    policy: Option<&ContentPolicy>,
     record: impl Ungil + FnOnce(&mut [(Key, Given<'_>)]) -> R,
 ) -> R {
     let Some(entries) = attributes.and_then(|given| given.cast::<PyDict>().ok()) else {
         return record(&mut []);
     };
     let mut plain = List::new();
-    if read_plain(entries, &mut plain).is_some() {
+    if policy.is_none() && read_plain(entries, &mut plain).is_some() {
         return record(&mut plain);
     }
     // Each entry is held: reading a value may run code of the program's, which may change the dict.
     let held: Vec<_> = entries.iter().collect();
-    let mut read: List<'_> = held.iter().map(|(name, value)| (key(name), given(value))).collect();
+    let mut read = List::new();
+    for (name, value) in &held {
+        let key = key(name);
+        let given = given_under(policy, &key, value);
+        read.push((key, given));
+    }
     record(&mut read)
 }
 
-/// The value of an object.
-pub(crate) fn given<'a>(object: &'a Bound<'_, PyAny>) -> Given<'a> {
-    plain(object.as_borrowed()).unwrap_or_else(|| to_value(object).into())
+/// The value of an attribute, as a policy has it recorded.
+pub(crate) fn given_under<'a>(
+    policy: Option<&ContentPolicy>,
+    key: &Key,
+    object: &'a Bound<'_, PyAny>,
+) -> Given<'a> {
+    match policy {
+        Some(policy) => policy.attribute(object.py(), key, to_value(object)).into(),
+        None => plain(object.as_borrowed()).unwrap_or_else(|| to_value(object).into()),
+    }
 }
 
 /// Reads the entries of a dict, up to the first that is not plain or whose name did not come before.

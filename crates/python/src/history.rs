@@ -6,11 +6,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use callboard_core::{Context, Message};
+use callboard_core::{Context, Message, Value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::content::ContentPolicy;
 use crate::guard::quietly;
 use crate::value::to_value;
 
@@ -65,16 +66,21 @@ impl Histories {
 
     /// The list as a context that shares what it can with the last one of the same owner. An owner that cannot be told
     /// from others, as it has no hash, shares nothing.
-    pub(crate) fn context(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> Context {
+    pub(crate) fn context(
+        &self,
+        owner: &Bound<'_, PyAny>,
+        messages: &Bound<'_, PyAny>,
+        policy: Option<&ContentPolicy>,
+    ) -> Context {
         let py = owner.py();
         let Some(messages) = as_list(messages) else {
-            return only_message(messages);
+            return only_message(messages, policy);
         };
         let history = quietly(py, self.history(py, owner));
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
-        known.forget_what_differs(&messages);
+        known.forget_what_differs(&messages, policy);
         for message in messages.iter().skip(known.messages.len()) {
-            let context = known.newest().push(Message::new(to_value(&message)));
+            let context = known.newest().push(Message::new(recorded(&message, policy)));
             known.messages.push((message.unbind(), context));
         }
         let context = known.newest();
@@ -111,10 +117,19 @@ fn as_list<'py>(messages: &Bound<'py, PyAny>) -> Option<Bound<'py, PyList>> {
 }
 
 /// What is neither list nor tuple counts as one message; None as none.
-fn only_message(message: &Bound<'_, PyAny>) -> Context {
+fn only_message(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Context {
     match message.is_none() {
         true => Context::empty(),
-        false => Context::empty().push(Message::new(to_value(message))),
+        false => Context::empty().push(Message::new(recorded(message, policy))),
+    }
+}
+
+/// A message's value, as it is recorded.
+fn recorded(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Value {
+    let value = to_value(message);
+    match policy {
+        Some(policy) => policy.message(message.py(), value),
+        None => value,
     }
 }
 
@@ -138,11 +153,15 @@ impl Known {
     }
 
     /// Keeps the beginning that the list shares with what is known.
-    fn forget_what_differs(&mut self, messages: &Bound<'_, PyList>) {
+    fn forget_what_differs(
+        &mut self,
+        messages: &Bound<'_, PyList>,
+        policy: Option<&ContentPolicy>,
+    ) {
         let identical = self.count_identical(messages);
-        let identical = self.changed_in_place(messages, identical).unwrap_or(identical);
+        let identical = self.changed_in_place(messages, identical, policy).unwrap_or(identical);
         let equal = (identical..self.messages.len().min(messages.len()))
-            .take_while(|&index| self.is_equal(messages, index))
+            .take_while(|&index| self.is_equal(messages, index, policy))
             .count();
         self.messages.truncate(identical + equal);
         for (index, (object, _)) in self.messages.iter_mut().enumerate().skip(identical) {
@@ -169,23 +188,31 @@ impl Known {
         &mut self,
         messages: &Bound<'_, PyList>,
         identical: usize,
+        policy: Option<&ContentPolicy>,
     ) -> Option<usize> {
         let newest = identical.saturating_sub(NEWEST_COMPARED);
         let older = (0..OLDER_COMPARED.min(newest)).map(|step| (self.next_older + step) % newest);
-        let changed =
-            older.chain(newest..identical).filter(|&index| !self.is_equal(messages, index)).min();
+        let changed = older
+            .chain(newest..identical)
+            .filter(|&index| !self.is_equal(messages, index, policy))
+            .min();
         self.next_older = (self.next_older + OLDER_COMPARED) % newest.max(1);
         changed
     }
 
     /// Whether the message is the known one by value.
-    fn is_equal(&self, messages: &Bound<'_, PyList>, index: usize) -> bool {
+    fn is_equal(
+        &self,
+        messages: &Bound<'_, PyList>,
+        index: usize,
+        policy: Option<&ContentPolicy>,
+    ) -> bool {
         let (Some((_, context)), Ok(message)) =
             (self.messages.get(index), messages.get_item(index))
         else {
             return false;
         };
-        let value = to_value(&message);
+        let value = recorded(&message, policy);
         context.newest().is_some_and(|known| *known.body() == value)
     }
 }

@@ -5,6 +5,7 @@
 //! - [`manager`] and [`span`]: the handles through which a Python program records.
 //! - [`current`]: which span is current, in a `contextvars.ContextVar`; [`activation`]: one made current elsewhere.
 //! - [`given`]: what a program passes to a call that records, read where it lies.
+//! - [`content`]: how much of messages is recorded, and with what taken out.
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
 //! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
@@ -12,6 +13,7 @@
 
 mod activation;
 mod adapter;
+mod content;
 mod current;
 mod exception;
 mod given;
@@ -38,6 +40,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<span::SpanContext>()?;
     module.add_class::<activation::Activation>()?;
     module.add_class::<history::Messages>()?;
+    module.add_class::<content::ContentPolicy>()?;
     providers::add_classes(module)?;
     module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
     module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;

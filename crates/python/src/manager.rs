@@ -11,8 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::adapter::PythonProvider;
+use crate::content::ContentPolicy;
 use crate::current::current_span;
-use crate::given::{given, with_attributes};
+use crate::given::with_attributes;
 use crate::kinds;
 use crate::lifecycle;
 use crate::providers;
@@ -34,6 +35,10 @@ const LATE_TIMEOUT: Duration = Duration::from_millis(50);
 ///     prices: a file with prices of your own, in JSON; it overrides the built-in table. Default: the file that the
 ///         environment variable CALLBOARD_PRICES names, if any.
 ///     budget: what a run may use at the most: a `Budget`, or several.
+///     capture_content: what of messages is recorded: "full", "none", or how many characters of each text. Default: what
+///         the environment variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says, else "full".
+///     redact: what is taken out of every text before it is recorded: a function of a text, or patterns, such as those
+///         of `callboard.redaction`.
 #[pyclass(module = "callboard", subclass, frozen, weakref)]
 pub(crate) struct InstrumentationManager {
     manager: core::InstrumentationManager,
@@ -49,6 +54,11 @@ pub(crate) struct InstrumentationManager {
     /// A tuple of budgets.
     #[pyo3(get)]
     budgets: Py<PyAny>,
+    policy: Option<Py<ContentPolicy>>,
+    #[pyo3(get)]
+    capture_content: Option<Py<PyAny>>,
+    #[pyo3(get)]
+    redact: Option<Py<PyAny>>,
 }
 
 struct Registered {
@@ -61,14 +71,26 @@ struct Registered {
 #[pymethods]
 impl InstrumentationManager {
     #[new]
-    #[pyo3(signature = (*, capture_console=true, queue_bytes=None, prices=None, budget=None))]
+    #[pyo3(signature = (
+        *,
+        capture_console=true,
+        queue_bytes=None,
+        prices=None,
+        budget=None,
+        capture_content=None,
+        redact=None,
+    ))]
     fn new(
         py: Python<'_>,
         capture_console: bool,
         queue_bytes: Option<usize>,
         prices: Option<&Bound<'_, PyAny>>,
         budget: Option<&Bound<'_, PyAny>>,
+        capture_content: Option<Py<PyAny>>,
+        redact: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
+        let rules = (&capture_content, &redact);
+        let policy = py.import("callboard.content")?.call_method1("policy", rules)?.extract()?;
         let budgets = match budget {
             Some(budget) => py.import("callboard.budget")?.call_method1("checked", (budget,))?,
             None => PyTuple::empty(py).into_any(),
@@ -80,7 +102,18 @@ impl InstrumentationManager {
         let registered = Mutex::default();
         let (settles, was_late) = (AtomicBool::new(false), AtomicBool::new(false));
         let budgets = budgets.unbind();
-        Ok(Self { manager, registered, settles, was_late, pricing, capture_console, budgets })
+        Ok(Self {
+            manager,
+            registered,
+            settles,
+            was_late,
+            pricing,
+            capture_console,
+            budgets,
+            policy,
+            capture_content,
+            redact,
+        })
     }
 
     /// Hands everything recorded from now on to the provider too. Registered again, it still gets everything once.
@@ -122,10 +155,27 @@ impl InstrumentationManager {
         name: Option<&Bound<'py, PyAny>>,
         attributes: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
+        let policy = slf.get().policy.as_ref().map(|policy| policy.clone_ref(slf.py()));
+        Self::_start_trace_under(slf, name, attributes, policy)
+    }
+
+    /// As `start_trace`, by rules of the run's own for what is recorded of texts; None: all of them.
+    fn _start_trace_under<'py>(
+        slf: &Bound<'py, Self>,
+        name: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+        policy: Option<Py<ContentPolicy>>,
+    ) -> PyResult<Bound<'py, SpanContext>> {
         let py = slf.py();
         let name = name.filter(|name| !name.is_none()).map(|name| bounded(text_of(name)));
         let name = name.unwrap_or_else(|| core::DEFAULT_WORKFLOW_NAME.into());
-        let mut given = value::attributes(attributes);
+        let (mut name, mut given) = (name, value::attributes(attributes));
+        if let Some(policy) = policy.as_ref().map(Py::get) {
+            name = policy.text(py, name);
+            for (key, value) in &mut given {
+                *value = policy.attribute(py, key, std::mem::take(value));
+            }
+        }
         let outer = current_span(py);
         if let Some(outer) = outer.as_ref().and_then(|outer| outer.get().span()) {
             given.push((core::keys::OUTER_TRACE_ID.into(), outer.trace_id().to_string().into()));
@@ -133,7 +183,7 @@ impl InstrumentationManager {
         }
         let root = slf.get().manager.start_run(name, given);
         lifecycle::watch_run(&root);
-        SpanContext::make_current(py, root, RunOwner::new(slf), outer)
+        SpanContext::make_current(py, root, RunOwner::new(slf, policy), outer)
     }
 
     /// Starts a span, which becomes the current one, within `parent_context` or else the current span.
@@ -152,7 +202,9 @@ impl InstrumentationManager {
         let parent = parent.or_else(|| nearest_of(slf, current.clone()));
         match parent.as_ref().and_then(|parent| parent.get().span().zip(parent.get().run())) {
             Some((span, run)) => {
-                let child = with_attributes(attributes, |given| span.start_child(kind, given));
+                let child = with_attributes(attributes, run.policy(), |given| {
+                    span.start_child(kind, given)
+                });
                 SpanContext::make_current(py, child, run.clone(), current)
             }
             None => {
@@ -171,7 +223,7 @@ impl InstrumentationManager {
         value: &Bound<'_, PyAny>,
     ) {
         if let Ok(span) = span_context.cast::<SpanContext>() {
-            span.get().append(value::key(key), given(value));
+            span.get().set(key, value);
         }
     }
 
@@ -193,7 +245,8 @@ impl InstrumentationManager {
         let current = current_span_of(slf.py(), slf);
         if let Some(span) = current.as_ref().and_then(|current| current.get().span()) {
             let kind = kinds::event_kind(event_kind);
-            with_attributes(attributes, |given| span.record_event(kind, given));
+            let policy = current.as_ref().and_then(|current| current.get().policy());
+            with_attributes(attributes, policy, |given| span.record_event(kind, given));
         }
     }
 

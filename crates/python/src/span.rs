@@ -10,9 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use crate::activation::Activation;
+use crate::content::ContentPolicy;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
-use crate::given::{given, with_attributes};
+use crate::given::{given_under, with_attributes};
 use crate::history::{Histories, Messages};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
@@ -63,6 +64,8 @@ fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
 pub(crate) struct RunOwner {
     pub(crate) manager: Py<InstrumentationManager>,
     histories: Histories,
+    /// What is recorded of texts; none: all of them.
+    pub(crate) policy: Option<Py<ContentPolicy>>,
 }
 
 struct Described {
@@ -82,9 +85,16 @@ enum Timestamp {
 }
 
 impl RunOwner {
-    pub(crate) fn new(manager: &Bound<'_, InstrumentationManager>) -> Arc<Self> {
+    pub(crate) fn new(
+        manager: &Bound<'_, InstrumentationManager>,
+        policy: Option<Py<ContentPolicy>>,
+    ) -> Arc<Self> {
         let histories = Histories::new(manager.py());
-        Arc::new(Self { manager: manager.clone().unbind(), histories })
+        Arc::new(Self { manager: manager.clone().unbind(), histories, policy })
+    }
+
+    pub(crate) fn policy(&self) -> Option<&ContentPolicy> {
+        self.policy.as_ref().map(Py::get)
     }
 }
 
@@ -158,6 +168,10 @@ impl SpanContext {
         self.live().map(|live| &live.run)
     }
 
+    pub(crate) fn policy(&self) -> Option<&ContentPolicy> {
+        self.live().and_then(|live| live.run.policy())
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.span().is_some_and(|span| !span.is_ended())
     }
@@ -176,6 +190,13 @@ impl SpanContext {
                 }
             }
         }
+    }
+
+    /// Sets an attribute as the run's rules have it recorded.
+    pub(crate) fn set(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
+        let key = value::key(key);
+        let given = given_under(self.policy(), &key, value);
+        self.append(key, given);
     }
 
     fn all_attributes(&self) -> Vec<Attribute> {
@@ -305,7 +326,7 @@ impl SpanContext {
             let attributes = value::attributes(attributes);
             return Ok(Self::nowhere(py, kind, attributes)?.into_bound(py));
         };
-        let child = with_attributes(attributes, |given| match start_ns {
+        let child = with_attributes(attributes, live.run.policy(), |given| match start_ns {
             None => live.span.start_child(kind, given),
             Some(start_ns) => live.span.start_past_child(kind, given, start_ns),
         });
@@ -326,20 +347,24 @@ impl SpanContext {
     ) {
         if let Some(span) = self.span().filter(|span| !span.is_ended()) {
             let kind = kinds::span_kind(kind);
-            with_attributes(attributes, |given| span.add_past_child(kind, given, start_ns, end_ns));
+            with_attributes(attributes, self.policy(), |given| {
+                span.add_past_child(kind, given, start_ns, end_ns);
+            });
         }
     }
 
     /// Sets an attribute; a later value replaces an earlier one.
     fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
-        self.append(value::key(key), given(value));
+        self.set(key, value);
     }
 
     /// Sets every entry of a dict.
     fn set_attributes(&self, attributes: &Bound<'_, PyAny>) {
         match &self.state {
             State::Live(live) => {
-                with_attributes(Some(attributes), |given| live.span.set_attributes(given));
+                with_attributes(Some(attributes), live.run.policy(), |given| {
+                    live.span.set_attributes(given);
+                });
             }
             State::Described(described) => {
                 let given = value::attributes(Some(attributes));
@@ -366,7 +391,7 @@ impl SpanContext {
     fn record_event(&self, kind: &Bound<'_, PyAny>, attributes: Option<&Bound<'_, PyAny>>) {
         if let Some(span) = self.span() {
             let kind = kinds::event_kind(kind);
-            with_attributes(attributes, |given| span.record_event(kind, given));
+            with_attributes(attributes, self.policy(), |given| span.record_event(kind, given));
         }
     }
 
@@ -381,7 +406,12 @@ impl SpanContext {
     /// Says that the span failed, and why, where there is no exception to tell of it.
     fn set_error(&self, message: &Bound<'_, PyAny>) {
         if let Some(span) = self.span() {
-            span.set_status(Status::Error { message: bounded(text_of(message)) });
+            let text = bounded(text_of(message));
+            let message = match self.policy() {
+                Some(policy) => policy.text(message.py(), text),
+                None => text,
+            };
+            span.set_status(Status::Error { message });
         }
     }
 
@@ -399,8 +429,8 @@ impl SpanContext {
     /// successive lists of one owner share what they have in common.
     fn messages(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> Messages {
         let context = match self.live() {
-            Some(live) => live.run.histories.context(owner, messages),
-            None => Histories::new(owner.py()).context(owner, messages),
+            Some(live) => live.run.histories.context(owner, messages, live.run.policy()),
+            None => Histories::new(owner.py()).context(owner, messages, None),
         };
         Messages { context }
     }
@@ -455,7 +485,7 @@ impl SpanContext {
 
     fn fail(&self, error: &Bound<'_, PyBaseException>) {
         if let Some(span) = self.span().filter(|span| !span.is_ended()) {
-            let (class, message, stack) = exception::texts(error);
+            let (class, message, stack) = exception::texts(error, self.policy());
             span.record_exception(class, message, stack);
         }
     }

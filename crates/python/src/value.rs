@@ -95,6 +95,17 @@ fn cut(text: &str, most: usize) -> Text {
     Text::from(format!("{kept}… [{} bytes cut]", text.len() - kept.len()))
 }
 
+/// The first `most` characters of the text, and how many are missing.
+pub(crate) fn cut_to_chars(text: &Text, most: usize) -> Text {
+    match text.char_indices().nth(most) {
+        None => text.clone(),
+        Some((end, _)) => {
+            let missing = text[end..].chars().count();
+            Text::from(format!("{}… [{missing} characters cut]", &text[..end]))
+        }
+    }
+}
+
 /// The most of the text that fits into `most` bytes without parting a character.
 fn beginning(text: &str, most: usize) -> &str {
     let fits = |end: &usize| text.is_char_boundary(*end);

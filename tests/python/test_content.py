@@ -1,0 +1,160 @@
+"""What of messages is recorded, and what is taken out of texts: before anything leaves the program's hands."""
+
+from __future__ import annotations
+
+import re
+
+import callboard
+import pytest
+from callboard import EventKind, InstrumentationManager, SpanKind, redaction, telemetry_context
+from harness import Recorder
+
+
+def recorded(*, messages=None, override=None, **options):
+    """What a provider is given of a run that records a few texts: everything as one text, and by key."""
+    manager = InstrumentationManager(**options)
+    recorder = Recorder()
+    manager.register_provider(recorder)
+    with telemetry_context(manager, "Run of ann@example.org", {"note": "ann@example.org"}, **(override or {})):
+        span = manager.start_span(SpanKind.REPLY, attributes={"ag2.reply": "Write to ann@example.org.", "ag2.round": 1})
+        span.set_attribute("ag2.message", {"content": "from ann@example.org", "parts": ["ann@example.org", 7]})
+        span.set_attribute("ag2.messages", span.messages("ann", messages or [{"content": "ann@example.org"}] * 2))
+        manager.record_event(EventKind.AGENT_SEND_MSG, {"ag2.message": "ann@example.org", "ag2.agent.sender": "ann"})
+        span.record_exception(ValueError("ann@example.org is nobody"))
+        span.set_error("ann@example.org")
+        span.end()
+    assert manager.flush(10)
+    return recorder
+
+
+def test_everything_by_default():
+    calls = repr(recorded().calls)
+    assert calls.count("ann@example.org") >= 9
+
+
+def test_redacted_wherever_it_stands():
+    calls = repr(recorded(redact=redaction.EMAIL_ADDRESSES).calls)
+    assert "ann@" not in calls
+    assert calls.count("[e-mail address]") >= 9
+
+
+@pytest.mark.parametrize(
+    "redact",
+    [
+        lambda text: text.replace("ann@example.org", "[X]"),
+        r"ann@\S+org",
+        re.compile(r"ANN@\S+ORG", re.IGNORECASE),
+        [redaction.CARD_NUMBERS, redaction.Pattern(r"ann@\S+org", "[X]")],
+    ],
+)
+def test_by_a_function_or_patterns(redact):
+    assert "ann@" not in repr(recorded(redact=redact).calls)
+
+
+@pytest.mark.parametrize("redact", [lambda text: 1 / 0, lambda text: None])
+def test_what_fails_to_redact_lets_nothing_out(redact, caplog):
+    calls = repr(recorded(redact=redact).calls)
+    assert "ann@" not in calls
+    assert "[redaction failed]" in calls
+
+
+def test_nothing_of_messages():
+    calls = repr(recorded(capture_content="none").calls)
+    assert "Write to" not in calls
+    assert "from ann" not in calls
+    assert "'ag2.round': 1" in calls
+    assert "'ag2.agent.sender': 'ann'" in calls
+
+
+def test_the_beginnings_of_messages():
+    recorder = recorded(capture_content=5, messages=[{"role": "user", "content": "äöüßäöüß"}])
+    calls = repr(recorder.calls)
+    assert "'Write… [20 characters cut]'" in calls
+    assert "'äöüßä… [3 characters cut]'" in calls
+    assert "'note': 'ann@example.org'" in calls, "it is no message"
+
+
+def test_a_context_may_have_rules_of_its_own():
+    override = {"capture_content": "none"}
+    calls = repr(recorded(redact=redaction.EMAIL_ADDRESSES, override=override).calls)
+    assert "Write to" not in calls
+    assert "ann@" not in calls
+    assert "Write to ann@example.org." in repr(
+        recorded(capture_content="none", override={"capture_content": "full"}).calls
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "is_recorded"),
+    [
+        ("NO_CONTENT", False),
+        ("false", False),
+        ("SPAN_ONLY", True),
+        ("SPAN_AND_EVENT", True),
+        ("true", True),
+        ("", True),
+    ],
+)
+def test_the_environment_says_so(value, is_recorded, monkeypatch):
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", value)
+    assert ("Write to" in repr(recorded().calls)) == is_recorded
+    assert "Write to" in repr(recorded(capture_content="full").calls), "an argument goes before it"
+
+
+@pytest.mark.parametrize("given", ["some", 0, -1, True, 1.5])
+def test_an_amount_that_is_none(given):
+    with pytest.raises(ValueError, match="capture_content must be 'full', 'none' or how many characters"):
+        InstrumentationManager(capture_content=given)
+    with pytest.raises(ValueError, match="capture_content must be"):
+        telemetry_context(InstrumentationManager(), capture_content=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"), [(5, TypeError), ([b"x"], TypeError), ("(", ValueError), (re.compile(b"x"), TypeError)]
+)
+def test_what_redacts_nothing(given, error):
+    with pytest.raises(error, match=r"redact takes a function|is no regular expression"):
+        InstrumentationManager(redact=given)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("use sk-proj-abcDEF0123456789abcdef now", "use [key] now"),
+        ("sk-ant-api03-AbCdEfGhIjKlMnOpQrSt", "[key]"),
+        ("AKIAIOSFODNN7EXAMPLE", "[key]"),
+        ("ghp_" + "a" * 36, "[token]"),
+        ("Authorization: Bearer abc.def-ghi_jkl", "Authorization: Bearer [token]"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "[token]"),
+        ('{"api_key": "hunter2hunter2"}', '{"[secret]"}'),
+        ("password=correcthorse", "[secret]"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nand", "[key]\nand"),
+        ("mail ann.b+c@mail.example.org, please", "mail [e-mail address], please"),
+        ("card 4111 1111 1111 1111.", "card [card number]."),
+        ("no card 4111 1111 1111 1112.", "no card 4111 1111 1111 1112."),
+        ("the task-force asked a question at 12:30", "the task-force asked a question at 12:30"),
+        ("a secret garden, and the password is gone", "a secret garden, and the password is gone"),
+    ],
+)
+def test_the_ready_patterns(text, left):
+    assert redaction.redactor(redaction.READY)(text) == left
+
+
+def test_ids_are_left():
+    manager = InstrumentationManager(redact=redaction.READY)
+    recorder = Recorder()
+    manager.register_provider(recorder)
+    with telemetry_context(manager, "ids", {"ag2.agent.sender.id": "4111111111111111"}):
+        pass
+    assert manager.flush(10)
+    assert "4111111111111111" in repr(recorder.calls)
+
+
+def test_a_run_is_of_a_session_a_user_and_tags():
+    manager = InstrumentationManager()
+    recorder = Recorder()
+    manager.register_provider(recorder)
+    with telemetry_context(manager, "Run", {"a": 1}, session="s1", user="u1", tags=("new", "beta")):
+        root = manager.get_current_span()
+    assert root.attributes == {"a": 1, "session.id": "s1", "user.id": "u1", "tag.tags": ["new", "beta"]}
+    assert callboard.redaction is redaction
