@@ -264,9 +264,14 @@ WAITING = {
         signal.pause()
         """,
     "joins a thread": """
-        import signal, threading
-        threading.Thread(target=threading.Event().wait).start()
-        print("ready", flush=True)
+        import sys, threading, time
+        def wait():
+            main = threading.main_thread().ident
+            while sys._current_frames()[main].f_code.co_name != "_shutdown":
+                time.sleep(0.001)  # until the main thread has come to its end, and waits for this one
+            print("ready", flush=True)
+            threading.Event().wait()
+        threading.Thread(target=wait).start()
         """,
 }
 
