@@ -48,7 +48,6 @@ __all__ = [
     "current_span",
     "get_current_telemetry",
     "instrument_ag2",
-    "redaction",
     "telemetry_context",
     "uninstrument_ag2",
 ]

@@ -29,6 +29,7 @@
 //! - [`manager()`] and [`manager_config`] make an [`InstrumentationManager`] that prices model calls.
 //! - [`CostTrackerProvider`] adds up costs: by agent, by model, by chat. See [`providers::cost`] for how a price is found.
 //! - [`MermaidDiagramProvider`] draws who said what to whom.
+//! - [`detectors`] find what goes wrong in a team: two agents going in circles, the same tool call again and again.
 //! - `otlp`, with the feature of that name, is the exporter to any OpenTelemetry collector; the feature `grpc` adds that
 //!   protocol to HTTP.
 //! - [`core`](callboard_core) has everything else, and is re-exported whole: the trait [`TelemetryProvider`] for a provider of
@@ -36,6 +37,7 @@
 //!
 //! This crate knows no protobuf, no SQL, no HTTP and no Python.
 
+pub mod detectors;
 pub mod providers;
 
 use std::sync::Arc;
@@ -44,6 +46,7 @@ pub use callboard_core::*;
 #[cfg(feature = "otlp")]
 pub use callboard_otlp as otlp;
 
+pub use self::detectors::Detectors;
 pub use self::providers::cost::{
     CostSummary, CostTrackerConfig, Money, Prices, PricesError, Pricing, Share, Unpriced,
 };
@@ -72,7 +75,9 @@ pub fn manager() -> InstrumentationManager {
 /// ```
 pub fn manager_config(prices: Prices) -> ManagerConfig {
     ManagerConfig {
-        processors: Arc::new(move || vec![Box::new(Pricing::new(prices.clone()))]),
+        processors: Arc::new(move || {
+            vec![Box::new(Pricing::new(prices.clone())), Box::<Detectors>::default()]
+        }),
         ..ManagerConfig::default()
     }
 }

@@ -84,6 +84,7 @@ async def test_selection_by_a_model(mode, recorder, traced, serve):
             reply chat_manager {a}generate_reply: None
               reply_function {a}run_chat
                 group_chat {a}run_chat chat_manager: Termination message
+                  * finding costly_selection
                   round 1 of 9
                     * agent_transition ana -> ben
                     groupchat_select_speaker ana -> ben (Auto speaker selection)

@@ -168,6 +168,7 @@ async def test_to_a_nested_chat(mode, recorder, traced, serve):
             reply chat_manager {a}generate_reply: None
               reply_function {a}run_chat
                 group_chat {a}run_chat chat_manager: Max rounds reached
+                  * finding agent_never_chosen
                   round 1 of 5
                     * agent_transition _User -> ana
                     groupchat_select_speaker _User -> ana (Initial agent)

@@ -3,6 +3,7 @@
 mod costs;
 mod current;
 mod diagram;
+mod findings;
 mod mermaid_reads;
 mod pricing;
 mod recording;
