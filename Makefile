@@ -18,6 +18,7 @@ PY := .venv/bin/python
 STAMPS := target/stamps
 INTEROP := target/interop
 AG2_OLDER := 0.13.4 0.9.10
+AG2_V1 := 1.2.1
 MERMAID := $(dir $(wildcard tests/mermaid/package.json))
 
 RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock pyproject.toml) \
@@ -27,7 +28,7 @@ PYTHON_CHECKED := $(wildcard python examples tests benches)
 
 .PHONY: help
 help: ## list these chores
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 # ---- what people run
 
@@ -41,6 +42,10 @@ test: lint test-rust test-python test-ag2 test-wheel ## check and test everythin
 .PHONY: interop
 interop: $(INTEROP)/otelcol $(INTEROP)/jaeger $(STAMPS)/native-dev ## test against the real OpenTelemetry Collector and Jaeger
 	$(PY) -m pytest -rs --timeout 300 tests/interop
+
+.PHONY: ag2-tests
+ag2-tests: ag2-checkout target/venvs/ag2-own/ready $(STAMPS)/native-dev ## run AG2's own tests without callboard and with it: AG2_TESTS=its repository
+	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
 
 .PHONY: bench
 bench: $(STAMPS)/native-release ## measure callboard beside the OpenTelemetry SDKs
@@ -74,11 +79,15 @@ test-python: $(STAMPS)/native-dev
 	$(PY) -m pytest -rs --timeout 300 tests/python tests/examples tests/tidy
 
 .PHONY: test-ag2
-test-ag2: $(AG2_OLDER:%=test-ag2-%)
+test-ag2: $(AG2_OLDER:%=test-ag2-%) test-ag2-$(AG2_V1)
 
 .PHONY: $(AG2_OLDER:%=test-ag2-%)
 $(AG2_OLDER:%=test-ag2-%): test-ag2-%: target/venvs/ag2-%/ready $(STAMPS)/native-dev
 	PYTHONPATH=python target/venvs/ag2-$*/bin/python -m pytest -rs --timeout 300 tests/python/ag2 tests/examples
+
+.PHONY: test-ag2-$(AG2_V1)
+test-ag2-$(AG2_V1): target/venvs/ag2-$(AG2_V1)/ready $(STAMPS)/native-dev
+	PYTHONPATH=python target/venvs/ag2-$(AG2_V1)/bin/python -m pytest -rs --timeout 300 tests/python/ag2_v1
 
 .PHONY: test-wheel
 test-wheel: $(STAMPS)/wheel
@@ -93,6 +102,10 @@ PINS := python/requirements/tests.txt python/requirements/constraints.txt
 
 target/venvs/ag2-%/ready: python/requirements/ag2-%.txt $(PINS)
 	@scripts/venv $(@D) $<
+
+.PHONY: ag2-checkout
+ag2-checkout:
+	@scripts/need ag2-tests "$(AG2_TESTS)"
 
 $(STAMPS)/rust:
 	@scripts/need rust

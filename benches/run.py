@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable
 
+import ag2
 import conversations
 import imports
 import machine
@@ -23,6 +24,7 @@ PARTS: dict[str, Callable[[int], Section]] = {
     "conversation": conversations.measure,
     "stuck": stuck.measure,
     "import": imports.measure,
+    "ag2": ag2.measure,
 }
 """Each takes how many times to measure. A new part is a module with such a function, and a line here."""
 

@@ -22,9 +22,7 @@ __version__: str
 class ContentPolicy:
     """A run's rules for what of its texts is recorded. `callboard.content` makes them."""
 
-    def __new__(
-        cls, most_chars: int | None, redact: Callable[[str], str] | None, content_keys: set[str]
-    ) -> Self: ...
+    def __new__(cls, most_chars: int | None, redact: Callable[[str], str] | None, content_keys: set[str]) -> Self: ...
 
 @final
 class Messages:

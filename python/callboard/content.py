@@ -45,6 +45,7 @@ CONTENT_KEYS = {
     "ag2.reply",
     "ag2.summary",
     "callboard.console.text",
+    "callboard.handoff.reason",
     "gen_ai.input.messages",
     "gen_ai.output.messages",
     "gen_ai.system_instructions",

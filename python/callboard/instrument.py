@@ -1,4 +1,7 @@
-"""Instrumenting AG2: by hand, or by every run while it lasts. A failure here costs the telemetry, never the program."""
+"""Instrumenting AG2, classic and 1.x: by hand, or by every run while it lasts.
+
+A failure here costs the telemetry, never the program.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from ._load import process_lock
 
 
 def instrument_ag2() -> bool:
-    """Instruments AG2 until `uninstrument_ag2`, whether a run is current or not; without a run it records nothing.
+    """Instruments AG2, classic and 1.x, until `uninstrument_ag2`; without a run it records nothing.
 
     Calling it again changes nothing. Where AG2 is not loaded yet, it is instrumented when it is.
 
@@ -16,9 +19,10 @@ def instrument_ag2() -> bool:
     """
     try:
         with process_lock:
-            from . import ag2
+            from . import ag2, ag2_v1
 
             ag2.instrument()
+            ag2_v1.instrument()
     except Exception:
         _warn("AG2 could not be instrumented; the program goes on without its spans")
         return False
@@ -29,9 +33,10 @@ def uninstrument_ag2() -> None:
     """Takes back what `instrument_ag2` did: every object is as it was, once no run needs the instrumentation either."""
     try:
         with process_lock:
-            from . import ag2
+            from . import ag2, ag2_v1
 
             ag2.uninstrument()
+            ag2_v1.uninstrument()
     except Exception:
         _warn("AG2's instrumentation could not be taken back whole")
 
@@ -40,9 +45,10 @@ def acquire() -> None:
     """A run begins that needs the instrumentation."""
     try:
         with process_lock:
-            from . import ag2
+            from . import ag2, ag2_v1
 
             ag2.acquire()
+            ag2_v1.acquire()
     except Exception:
         _warn("AG2 could not be instrumented; the program goes on without its spans")
 
@@ -51,9 +57,10 @@ def release() -> None:
     """A run ended; the last one to end takes the instrumentation back."""
     try:
         with process_lock:
-            from . import ag2
+            from . import ag2, ag2_v1
 
             ag2.release()
+            ag2_v1.release()
     except Exception:
         _warn("AG2's instrumentation could not be taken back whole")
 

@@ -50,7 +50,126 @@ sequenceDiagram
 """
 
 
-@pytest.mark.parametrize(("sample", "printed"), [("reasoning", REASONING), ("code_execution", CODE_EXECUTION)])
+GROUP_CHAT = """
+Selected:
+  Writer after Baker: Auto speaker selection of Baker, Writer, Critic, by 123 tokens
+  Critic after Writer: Auto speaker selection of Baker, Writer, Critic, by 131 tokens
+  Writer after Critic: Auto speaker selection of Baker, Writer, Critic, by 139 tokens
+Cost summary: 0.000083 (6 cost events)
+  speaker_selection_agent: 73%
+  Writer: 18%
+  Critic: 9%
+"""
+
+NESTED_CHAT = """
+Answer: One line is enough. Keep it.
+AG2's own sum: 0
+Cost summary: 0.000016 (2 cost events)
+
+sequenceDiagram
+    participant Reader
+    participant Editor
+    participant Writer
+    participant Critic
+    Reader->>Editor: A poem on the moon?
+    Editor->>Writer: A poem, please.
+    Writer->>Editor: The moon, a coin that nobody spends.
+    Editor->>Critic: What do you say? Context:  The moon, a coin that n...
+    Critic->>Editor: One line is enough. Keep it.
+    Editor->>Reader: One line is enough. Keep it.
+"""
+
+HAND_OFFS = """
+Hand-offs:
+  Desk -> Clerk: ON_CONDITION (When it is about an order)
+  Clerk -> Judge: REPLY_RESULT
+  Judge -> Boss: ON_CONTEXT_CONDITION (expensive)
+  Boss -> Terminate: AFTER_WORK
+"""
+
+SEQUENTIAL_CHATS = """
+Summaries:
+  It rains in Bergen, on 239 days of the year.
+  Bergen: 239 days of rain, 126 days of waiting for it.
+  Bergen: 239 Tage Regen, 126 Tage Warten darauf.
+Cost summary: 0.000036 (3 cost events)
+  Translator: 36%
+  Writer: 36%
+  Researcher: 28%
+
+sequenceDiagram
+    participant Editor
+    participant Researcher
+    participant Writer
+    participant Translator
+    Editor->>Researcher: How often does it rain in Bergen?
+    Researcher->>Editor: It rains in Bergen, on 239 days of the year.
+    Editor->>Writer: Make a line of it. Context:  It rains in Bergen, o...
+    Writer->>Editor: Bergen: 239 days of rain, 126 days of waiting for ...
+    Editor->>Translator: Put it into German. Context:  It rains in Bergen, ...
+    Translator->>Editor: Bergen: 239 Tage Regen, 126 Tage Warten darauf.
+"""
+
+TOOLS = """
+Tools:
+  book {"train": "R 10"}: Error: no seat on R 10
+  convert {"euros": 20}: 234 kroner
+  weather {"city": "Oslo"}: sunny in Oslo
+Cost summary: 0.000118 (2 cost events)
+"""
+
+HUMAN_INPUT = """
+Answers:
+  Human: Oslo.
+  Human: exit
+
+sequenceDiagram
+    participant Human
+    participant Agent
+    Human->>Agent: Where to?
+    Agent->>Human: Rome or Oslo?
+    Human->>Agent: Oslo.
+    Agent->>Human: Then take the night train.
+"""
+
+BUDGET = """
+Stopped: the run has used 0.000108 of max_cost_usd=0.0001; raise the budget to go on
+Cost summary: 0.000108 (10 cost events)
+The service was asked 10 times.
+"""
+
+RUN_IN_THREAD = """
+Answer: Twelve minutes.
+Cost summary: 0.000013 (3 cost events)
+
+sequenceDiagram
+    participant _User
+    participant chat_manager
+    participant Cook
+    participant Waiter
+    participant Guest
+    _User->>chat_manager: The soup is bland.
+    Cook->>chat_manager: Salt it.
+    Waiter->>chat_manager: And pepper.
+    Guest->>Cook: How long does it cook?
+    Cook->>Guest: Twelve minutes.
+"""
+
+SAMPLES = {
+    "group_chat": GROUP_CHAT,
+    "nested_chat": NESTED_CHAT,
+    "hand_offs": HAND_OFFS,
+    "sequential_chats": SEQUENTIAL_CHATS,
+    "tools": TOOLS,
+    "human_input": HUMAN_INPUT,
+    "budget": BUDGET,
+    "run_in_thread": RUN_IN_THREAD,
+    "code_execution": CODE_EXECUTION,
+    "reasoning": REASONING,
+}
+
+
+@pytest.mark.parametrize(("sample", "printed"), SAMPLES.items(), ids=SAMPLES)
 def test_a_sample(sample: str, printed: str, tmp_path: Path):
     done = subprocess.run(
         [sys.executable, EXAMPLES / f"{sample}.py"],

@@ -17,7 +17,7 @@ from typing import Any
 
 from callboard import SpanContext, SpanKind, current_span
 
-from . import keys
+from . import images, keys
 from .agents import AGENT, internal, name_of, sender_and_recipient
 from .faults import guard
 from .nested import NestedChat
@@ -65,7 +65,7 @@ class Chat(Scope):
         if not self.begun:
             self.begun = True
             if self.span is not None:
-                self.span.set_attribute(keys.CHAT_INITIAL_MESSAGE, message)
+                self.span.set_attribute(keys.CHAT_INITIAL_MESSAGE, images.by_reference(message))
         if self.round is None:
             self._open_round()
         self.sent = True
@@ -137,7 +137,7 @@ def chat(
     if error is None:
         history = getattr(result, "chat_history", None)
         if isinstance(history, list):
-            history = span.messages((id(initiator), id(recipient)), history)
+            history = images.history(span, initiator, history, id(recipient))
         if isinstance(scope.outer, NestedChat):
             scope.outer.history = history
         span.set_attributes({keys.CHAT_HISTORY: history, keys.CHAT_SUMMARY: getattr(result, "summary", None)})

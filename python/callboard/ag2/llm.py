@@ -1,7 +1,8 @@
 """Calls of a model: `llm_call`, with LLM_CREATE and the COST of each answer.
 
 `OpenAIWrapper.create` is one call of ours, though it may try several configurations: it goes on to the next
-when one fails, or when a filter of the program's rejects the answer.
+when one fails, or when a filter of the program's rejects the answer. What failed on the way has an LLM_CREATE too.
+streams.py tells when a streamed answer began.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import EventKind, SpanContext, SpanKind
+from callboard._load import native
 from callboard.budget import ledger_of
 
-from . import keys
+from . import images, keys
 from .agents import internal, name_of
 from .cost import Usage, record_costs, tokens_used
 from .model import Model, Request, answer_of, output_messages
@@ -21,23 +23,44 @@ from .scope import Scope, current, enclosing, here
 from .selection import Selection
 
 WRAPPER = "autogen.oai.client:OpenAIWrapper"
+CLIENT = "autogen.oai.client:OpenAIClient"
 
 
 def install(patches: Patches) -> None:
     """Watch model calls, and AG2's bookkeeping of what they use."""
     patches.watch(f"{WRAPPER}.create", llm_call)
+    patches.watch(f"{CLIENT}.create", attempt)
     patches.note(f"{WRAPPER}._update_usage", usage)
 
 
 class ModelCall(Scope):
     """A model being called: what its answers used so far, and what of them was streamed to the console."""
 
-    __slots__ = ("streamed", "usages")
+    __slots__ = ("asked_ns", "failures", "first_chunk_ns", "streamed", "usages")
 
     def __init__(self, span: SpanContext, agent: Any) -> None:
         super().__init__(span, agent)
         self.usages: list[Usage] = []
         self.streamed: list[str] = []
+        self.failures: list[tuple[Any, str]] = []
+        """The attempts that failed: the client of each, and its exception in words."""
+        self.ask()
+
+    def ask(self) -> None:
+        """Note that a service is asked now."""
+        self.asked_ns: int = native.clock_ns()
+        self.first_chunk_ns: int | None = None
+
+    def chunk(self) -> None:
+        """Note that a piece of a streamed answer is there."""
+        if self.first_chunk_ns is None:
+            self.first_chunk_ns = native.clock_ns()
+
+    def survived(self, error: BaseException | None) -> list[tuple[Any, str]]:
+        """Tell the failures that the call went on from: all but the one that ended it."""
+        ending = {_in_words(one) for one in (error, getattr(error, "__cause__", None)) if one is not None}
+        ended = bool(self.failures) and self.failures[-1][1] in ending
+        return self.failures[:-1] if ended else self.failures
 
 
 def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None) -> None:
@@ -45,6 +68,16 @@ def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None) ->
     call = current.get()
     if isinstance(call, ModelCall):
         call.usages.append(Usage(actual_usage, total_usage))
+
+
+def attempt(function: str, client: Any, /, *args: Any, **kwargs: Any) -> Steps:
+    """Keep when a configuration's service was asked, and whether that failed."""
+    call = current.get()
+    if isinstance(call, ModelCall):
+        call.ask()
+        _, error = yield None
+        if error is not None:
+            call.failures.append((client, _in_words(error)))
 
 
 def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
@@ -71,6 +104,9 @@ def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
     # The costs first: an answer of a shape that nobody foresaw may fail the rest.
     model = request.model if error is not None else request.answered_by(response)
     record_costs(span, call.usages, agent_name, model, request, response)
+    if call.first_chunk_ns is not None:
+        span.set_attribute(keys.GEN_AI_TIME_TO_FIRST_CHUNK, (call.first_chunk_ns - call.asked_ns) / 1e9)
+    _record_failures(span, call, error, request, messages)
     attributes = _llm_create(call, model, request, messages)
     if error is None:
         attributes[keys.LLM_RESPONSE] = answer_of(response)
@@ -78,7 +114,7 @@ def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
         attributes[keys.LLM_COST] = getattr(response, "cost", None)
         _record_answer(span, call, response)
     else:
-        attributes[keys.LLM_RESPONSE] = f"{type(error).__name__}: {error}"
+        attributes[keys.LLM_RESPONSE] = _in_words(error)
     attributes[keys.LLM_IS_ERROR] = error is not None
     span.record_event(EventKind.LLM_CREATE, attributes)
 
@@ -91,7 +127,7 @@ def _context(parent: SpanContext, agent: Any, messages: Any) -> Any:
     if isinstance(scope, Attempt):
         scope = scope.reply
     peer = id(scope.sender) if isinstance(scope, Reply) else None
-    return parent.messages((id(agent), peer, "model"), messages)
+    return images.history(parent, agent, messages, peer, "model")
 
 
 def _llm_create(call: ModelCall, model: Model, request: Request, messages: Any) -> dict[str, Any]:
@@ -106,6 +142,18 @@ def _llm_create(call: ModelCall, model: Model, request: Request, messages: Any) 
         keys.AGENT_NAME: name_of(call.agent),
         keys.LLM_PARAMS: request.parameters(model, messages),
     }
+
+
+def _record_failures(
+    span: SpanContext, call: ModelCall, error: BaseException | None, request: Request, messages: Any
+) -> None:
+    for client, failure in call.survived(error):
+        attributes = _llm_create(call, request.model_of(client), request, messages)
+        span.record_event(EventKind.LLM_CREATE, {**attributes, keys.LLM_RESPONSE: failure, keys.LLM_IS_ERROR: True})
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _record_answer(span: SpanContext, call: ModelCall, response: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from callboard import EventKind
 
-from . import keys
+from . import images, keys
 from .agents import AGENT, sender_and_recipient
 from .chat import Chat
 from .patching import Patches, Steps
@@ -37,5 +37,5 @@ def message(
     if error is None and span is not None:
         span.record_event(
             EventKind.AGENT_SEND_MSG,
-            {**sender_and_recipient(sender, recipient), keys.MESSAGE: sent, keys.SILENT: silent},
+            {**sender_and_recipient(sender, recipient), keys.MESSAGE: images.by_reference(sent), keys.SILENT: silent},
         )

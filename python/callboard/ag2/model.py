@@ -25,11 +25,13 @@ _REQUEST_ATTRIBUTES = {
     "top_k": "gen_ai.request.top_k",
     "max_tokens": "gen_ai.request.max_tokens",
     "max_completion_tokens": "gen_ai.request.max_tokens",
+    "max_output_tokens": "gen_ai.request.max_tokens",
     "frequency_penalty": "gen_ai.request.frequency_penalty",
     "presence_penalty": "gen_ai.request.presence_penalty",
     "seed": "gen_ai.request.seed",
     "stop": "gen_ai.request.stop_sequences",
     "n": "gen_ai.request.choice.count",
+    "stream": keys.GEN_AI_REQUEST_STREAM,
 }
 
 _USER_INFO = re.compile(r"//[^/@]*@")
@@ -101,6 +103,12 @@ class Request:
         self.model = model_at(wrapper, wrapper._round_robin_index if round_robin else 0)
         """The one that is tried first."""
 
+    def model_of(self, client: Any) -> Model:
+        """Find the model that a client of the wrapper serves; the first one where it is none of them."""
+        at = (index for index, known in enumerate(self.wrapper._clients) if known is client)
+        index = next(at, None)
+        return self.model if index is None else model_at(self.wrapper, index)
+
     def answered_by(self, response: Any) -> Model:
         """Find the model whose answer AG2 returned."""
         index = getattr(response, "config_id", None)
@@ -120,7 +128,10 @@ class Request:
     def attributes(self) -> dict[str, Any]:
         """Describe the request in the GenAI conventions' words."""
         given = request_attributes(self.given) if self.given else {}
-        return {**given, **self.model.attributes, keys.GEN_AI_REQUEST_MODEL: self.name_of(self.model)}
+        attributes = {**given, **self.model.attributes, keys.GEN_AI_REQUEST_MODEL: self.name_of(self.model)}
+        if not attributes.get(keys.GEN_AI_REQUEST_STREAM, True):
+            del attributes[keys.GEN_AI_REQUEST_STREAM]  # The conventions say it of streams alone.
+        return attributes
 
     def parameters(self, model: Model, messages: Any) -> dict[str, Any]:
         """Collect what is sent to the service: all but AG2's own arguments and what looks like a secret."""
@@ -143,6 +154,9 @@ def request_attributes(config: dict[str, Any]) -> dict[str, Any]:
             attributes[_REQUEST_ATTRIBUTES[name]] = [value] if is_one_stop else value
     if config.get("tools"):
         attributes[keys.GEN_AI_TOOL_DEFINITIONS] = config["tools"]
+    elif config.get("functions"):
+        functions = config["functions"]
+        attributes[keys.GEN_AI_TOOL_DEFINITIONS] = [{"type": "function", "function": one} for one in functions]
     return attributes
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from callboard import SpanContext, SpanKind
 
-from . import keys
+from . import images, keys
 from .agents import name_of, sender_and_recipient
 from .patching import Steps
 from .scope import Scope, current, here
@@ -42,7 +42,7 @@ def nested_chat(function: Any, agent: Any, /, messages: Any = None, sender: Any 
     if parent is None:
         return
     queue = _queue_of(function)
-    history = parent.messages((id(agent), id(sender)), messages) if isinstance(messages, list) else messages
+    history = images.history(parent, agent, messages, id(sender)) if isinstance(messages, list) else messages
     span = parent.start_child(
         SpanKind.NESTED_CHAT,
         {

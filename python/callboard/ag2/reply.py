@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from callboard import SpanContext, SpanKind
 from callboard._load import native
 
-from . import groups, keys, nested, swarm
+from . import groups, images, keys, nested, swarm
 from .agents import AGENT, internal, name_of, sender_and_recipient
 from .chat import Chat
 from .faults import report
@@ -56,10 +56,10 @@ class Reply(Scope):
         """Make these messages one value, which shares what the agent's earlier ones hold."""
         if not isinstance(messages, list) or self.span is None:
             return messages
-        owner: tuple[Any, ...] = (id(self.agent), id(self.sender))
+        peer: tuple[Any, ...] = (id(self.sender),)
         if messages is not self.messages:
-            owner += ("processed",)  # Hooks of the agent made another list of its history.
-        return self.span.messages(owner, messages)
+            peer += ("processed",)  # Hooks of the agent made another list of its history.
+        return images.history(self.span, self.agent, messages, *peer)
 
 
 class Tried(NamedTuple):
@@ -133,7 +133,7 @@ def reply(
     about = {**sender_and_recipient(sender, agent), keys.GEN_AI_AGENT_NAME: name_of(agent)}
     attributes = {keys.REPLY_FUNCTION: function, **about, **internal(agent)}
     if isinstance(messages, list):
-        attributes[keys.MESSAGES_START] = parent.messages((id(agent), id(sender)), messages)
+        attributes[keys.MESSAGES_START] = images.history(parent, agent, messages, id(sender))
     if chat is not None and chat.max_turns is None:
         attributes[keys.EXCHANGE] = chat.count
     span = parent.start_child(SpanKind.REPLY, attributes)
@@ -143,7 +143,7 @@ def reply(
     result, error = yield span
     scope.watched.clear()  # They refer to the scope.
     if error is None:
-        span.set_attributes({keys.REPLY: result, keys.MESSAGES_END: scope.history(messages)})
+        span.set_attributes({keys.REPLY: images.by_reference(result), keys.MESSAGES_END: scope.history(messages)})
 
 
 def reply_function(
@@ -168,7 +168,7 @@ def reply_function(
         final, message = result
         attempt.outcome[keys.FINAL] = bool(final)
         if final or message is not None:
-            attempt.outcome[keys.REPLY] = message
+            attempt.outcome[keys.REPLY] = images.by_reference(message)
 
 
 class Functions:

@@ -6,8 +6,10 @@ import json
 
 import pytest
 from autogen import Cache, OpenAIWrapper
-from conftest import llm_config, speaker
+from callboard import CostTrackerProvider
+from conftest import llm_config, served, speaker
 from model_server import Answer, Failure, ToolCall
+from test_chat import MODES, chat
 
 NO_USAGE = {
     "id": "chatcmpl-silent",
@@ -145,16 +147,86 @@ def test_an_answer_that_a_filter_rejects_is_paid_for(recorder, traced, serve):
     assert call["gen_ai.usage.input_tokens"] == 12
 
 
-def test_the_next_configuration_when_one_fails(recorder, traced, serve):
-    entries = [llm_config(server)["config_list"][0] for server in (serve(Failure(500)), serve("Hi."))]
-    entries[1]["model"] = "gpt-4o"
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_cached_answer_in_a_chat(mode, manager, recorder, traced, serve, tmp_path):
+    costs = CostTrackerProvider()
+    manager.register_provider(costs)
+    server = serve(Answer("Hi.", input_tokens=1000, output_tokens=100))
+    with traced(), Cache.disk(cache_seed=1, cache_path_root=str(tmp_path)) as cache:
+        jack, emma = speaker("jack", None), speaker("emma", server)
+        for _ in range(2):
+            await chat(jack, emma, mode, message="Hello?", max_turns=1, cache=cache)
+    assert len(server.exchanges) == 1
+    live, cached = recorder.root.found("cost")
+    assert "callboard.cost.saved" not in live
+    assert "ag2.cost" not in cached
+    assert costs.total_cost == live["ag2.cost"] == pytest.approx(1000 * 0.15e-6 + 100 * 0.6e-6)
+    assert costs.saved == cached["callboard.cost.saved"] == costs.total_cost
+
+
+def configurations(*servers):
+    """A configuration list: each server with a model of its own."""
+    entries = [llm_config(server)["config_list"][0] for server in servers]
+    for entry, model in zip(entries, ("gpt-4o-mini", "gpt-4o", "gpt-4.1"), strict=False):
+        entry["model"] = model
+    return {"config_list": entries, "cache_seed": None}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("failure", [Failure(500), Failure(401, "who are you"), Failure(429)])
+async def test_the_next_configuration_when_one_fails(mode, failure, recorder, traced, serve):
+    servers = [serve(failure), serve("Hi.")]
     with traced():
-        ask(OpenAIWrapper(config_list=entries))
+        jack, emma = speaker("jack", None), speaker("emma", None, llm_config=configurations(*servers))
+        await chat(jack, emma, mode, message="Hello?", max_turns=1)
     call = call_of(recorder)
     assert call["gen_ai.request.model"] == "gpt-4o-mini"
     assert call["gen_ai.response.model"] == "gpt-4o"
-    assert len(call.found("cost")) == 1
     assert call.error is None
+    assert len(call.found("cost")) == 1
+    assert recorder.spent() == served(*servers)
+
+    failed, answered = call.found("llm_create")
+    assert (failed["ag2.llm.is_error"], answered["ag2.llm.is_error"]) == (True, False)
+    assert (failed["ag2.client.model"], answered["ag2.client.model"]) == ("gpt-4o-mini", "gpt-4o")
+    assert failed["ag2.client.client_id"] == str(id(emma.client._clients[0]))
+    assert f"Error code: {failure.status}" in failed["ag2.llm.response"]
+    assert failed["ag2.llm.params"]["messages"] == call["gen_ai.input.messages"]
+
+
+def test_all_configurations_fail(recorder, traced, serve):
+    wrapper = OpenAIWrapper(**configurations(serve(Failure(500)), serve(Failure(401, "who are you"))))
+    with traced(), pytest.raises(Exception, match="who are you") as raised:
+        ask(wrapper)
+    call = call_of(recorder)
+    assert call.error == f"openai.AuthenticationError: {raised.value}"
+    assert call.found("cost") == []
+    first, last = call.found("llm_create")
+    assert first["ag2.llm.response"].startswith("InternalServerError: ")
+    assert last["ag2.llm.response"] == f"AuthenticationError: {raised.value}"
+    assert (first["ag2.llm.is_error"], last["ag2.llm.is_error"]) == (True, True)
+
+
+def test_a_call_that_times_out(recorder, traced, serve):
+    """AG2 raises an exception of its own for it."""
+    wrapper = OpenAIWrapper(**llm_config(serve(Answer("Hi.", delay_s=0.5)), timeout=0.01))
+    with traced(), pytest.raises(TimeoutError):
+        ask(wrapper)
+    assert call_of(recorder).event("llm_create")["ag2.llm.response"].startswith("TimeoutError: ")
+
+
+def test_a_rate_limit_that_the_client_waits_for(recorder, traced, serve, monkeypatch):
+    monkeypatch.setattr("openai._base_client.BaseClient._calculate_retry_timeout", lambda *_, **__: 0)
+    server = serve(Failure(429, retry_after_s=1), Failure(429, retry_after_s=1), "Hi.")
+    config = llm_config(server)
+    config["config_list"][0]["max_retries"] = 2
+    with traced():
+        ask(OpenAIWrapper(**config))
+    assert [exchange.status for exchange in server.exchanges] == [429, 429, 200]
+    call = call_of(recorder)
+    assert call.error is None
+    assert call.event("llm_create")["ag2.llm.is_error"] is False
+    assert recorder.spent() == served(server)
 
 
 def test_a_failed_call(recorder, traced, serve):
@@ -195,6 +267,51 @@ def test_tools_and_their_calls(recorder, traced, serve):
             "finish_reason": "tool_calls",
         }
     ]
+
+
+def test_the_tools_of_an_agent(recorder, traced, serve):
+    server = serve("Sunny.")
+    with traced():
+        emma = speaker("emma", server)
+
+        @emma.register_for_llm(description="Tells the weather.")
+        def weather(city: str) -> str:
+            return city
+
+        emma.generate_reply(messages=[{"role": "user", "content": "Oslo?"}])
+    [tool] = call_of(recorder)["gen_ai.tool.definitions"]
+    assert tool["function"]["name"] == "weather"
+    assert [tool] == server.exchanges[0].request["tools"]
+
+
+def test_functions_of_the_older_kind(recorder, traced, serve):
+    function = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
+    with traced():
+        ask(OpenAIWrapper(**llm_config(serve("Hi."))), functions=[function])
+    assert call_of(recorder)["gen_ai.tool.definitions"] == [{"type": "function", "function": function}]
+
+
+def test_what_is_asked_for(recorder, traced, serve):
+    asked = {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 100,
+        "seed": 7,
+        "stop": "END",
+        "frequency_penalty": 0.1,
+        "presence_penalty": 0.2,
+        "n": 1,
+    }
+    server = serve("Hi.")
+    with traced():
+        ask(OpenAIWrapper(**llm_config(server)), **asked)
+    call = call_of(recorder)
+    sent = {"stop_sequences": ["END"], "choice.count": 1}
+    sent |= {name: value for name, value in asked.items() if name not in ("stop", "n")}
+    known = {"gen_ai.request.model": "gpt-4o-mini"} | {f"gen_ai.request.{name}": value for name, value in sent.items()}
+    assert {key: value for key, value in call.attributes.items() if key.startswith("gen_ai.request.")} == known
+    assert server.exchanges[0].request.items() >= asked.items()
+    assert call.event("llm_create")["ag2.llm.params"].items() >= asked.items()
 
 
 def test_a_streamed_answer_is_printed_as_one(recorder, traced, serve, monkeypatch):

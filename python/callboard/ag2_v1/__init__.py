@@ -1,0 +1,44 @@
+"""Instrumentation of AG2 1.x (the module `ag2`): what its agents do, as spans and events.
+
+    turns.py    REPLY                        network.py   CHAT, GROUP_CHAT: a hub's channels
+    llm.py      llm_call, LLM_CREATE         envelopes.py AGENT_SEND_MSG, AGENT_TRANSITION
+    model.py    what a call asks, answers    handoffs.py  SWARM_ON_CONDITION, SWARM_TRANSITION
+    history.py  a stream's events as messages
+    cost.py     COST                         tools.py     tool_call, TOOL_EXECUTION
+    tasks.py    NESTED_CHAT                  human.py     human_input
+    agents.py   AGENT_CREATION               keys.py      attribute keys
+
+How a hook gets in and out, what a body is, and what is current are the classic hooks': patching.py and scope.py of
+`callboard.ag2`. Everything here runs on asyncio, so the current span follows by itself, except to where a hub hands
+a message over: network.py carries it there.
+
+This module is small, as every context imports it; the hooks are loaded once `ag2` is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from callboard.ag2.installing import Installation
+
+__all__ = ["acquire", "instrument", "release", "uninstrument"]
+
+_AREAS = ("agents", "turns", "llm", "tools", "tasks", "human", "network")
+
+
+def _areas() -> Iterator[Any]:
+    """Load the hooks; none for another module of this name, such as a program's own `ag2.py`."""
+    if hasattr(sys.modules["ag2"], "Agent"):
+        for name in _AREAS:
+            yield importlib.import_module(f"{__name__}.{name}")
+
+
+_installation = Installation("ag2", _areas)
+
+instrument = _installation.instrument
+uninstrument = _installation.uninstrument
+acquire = _installation.acquire
+release = _installation.release

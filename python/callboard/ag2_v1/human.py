@@ -1,0 +1,41 @@
+"""A human being asked: `human_input`, which lasts as long as the human takes.
+
+The hook is `Context.ask`, by which every question goes: a tool's own, and whether a tool may be called. It says so too
+where nobody answers in time, or there is nobody to ask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard import SpanKind, current_span
+from callboard.ag2.agents import name_of
+from callboard.ag2.patching import Patches, Steps
+from callboard.ag2.scope import Scope, current
+
+from . import keys
+from .agents import acting
+
+
+def install(patches: Patches) -> None:
+    """Watch questions to a human."""
+    patches.watch("ag2.context:ConversationContext.ask", human_input)
+
+
+class HumanInput(Scope):
+    """A human being asked on behalf of an agent."""
+
+    __slots__ = ()
+
+
+def human_input(function: str, context: Any, /, request: Any) -> Steps:
+    """human_input, from the question to the answer."""
+    parent = current_span()
+    if parent is None:
+        return
+    about = {keys.GEN_AI_AGENT_NAME: name_of(acting()), keys.HUMAN_PROMPT: request.content}
+    span = parent.start_child(SpanKind.HUMAN_INPUT, about)
+    current.set(HumanInput(span, None))
+    answer, error = yield span
+    if error is None:
+        span.set_attribute(keys.HUMAN_RESPONSE, answer)

@@ -1,0 +1,129 @@
+"""What the tests of the hooks of AG2 1.x share: a recorder, and agents of a scripted model."""
+
+from __future__ import annotations
+
+import gc
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import callboard
+import pytest
+import recorder as recording
+from ag2 import Agent, tool
+from ag2.config import OpenAIConfig
+from model_server import Answer, ModelServer, Rule, Step, ToolCall
+from recorder import Recorder
+
+__all__ = ["asked", "config", "double", "named", "served", "speaker", "untraced"]
+
+recording.SPAN_TEXTS.update(
+    chat=lambda a: (
+        f"{a['callboard.channel.type']} {a['ag2.agent.sender']} -> {a['ag2.agent.recipient']}: "
+        f"{a.get('callboard.channel.close_reason', '-')}"
+    ),
+    group_chat=lambda a: (
+        f"{a['callboard.channel.type']} of {', '.join(a['ag2.agents'])}: {a.get('ag2.groupchat.termination', '-')}"
+    ),
+    nested_chat=lambda a: (
+        f"{a['ag2.chat_function']} {a['ag2.agent.sender']} -> {named(a['ag2.agent.recipient'])}: "
+        f"{recording.text_of(a.get('ag2.chat_result.summary', '-'))}" + recording.hidden(a)
+    ),
+    reply=lambda a: (
+        f"{named(a['ag2.agent.recipient'])} to {a.get('ag2.agent.sender', '-')}: "
+        f"{recording.text_of(a.get('ag2.reply', '-'))}" + recording.hidden(a)
+    ),
+    llm_call=lambda a: f"{a['gen_ai.request.model']} of {named(a['gen_ai.agent.name'])}",
+)
+recording.EVENT_TEXTS.update(
+    agent_creation=lambda a: named(a["ag2.agent.name"]) + recording.hidden(a),
+    agent_transition=lambda a: (
+        f"{a['ag2.agent.last_speaker']} -> {a['ag2.agent.next_speaker']}: {a['ag2.transition_reason']}"
+    ),
+    tool_execution=lambda a: f"{a['ag2.function.name']}: {str(a['ag2.function.content']).splitlines()[0]}",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """AG2 makes a client for each turn and leaves it to the garbage collector, with its connections."""
+    config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
+
+
+def pytest_sessionfinish() -> None:
+    """Those of the last tests are collected before Python tells of them as it ends."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
+def named(name: str) -> str:
+    """A name without what AG2 draws by chance."""
+    return re.sub(r"^subtask-[0-9a-f]{8}$", "subtask", name)
+
+
+@pytest.fixture
+def manager() -> callboard.InstrumentationManager:
+    return callboard.InstrumentationManager()
+
+
+@pytest.fixture
+def recorder(manager: callboard.InstrumentationManager) -> Recorder:
+    recorder = Recorder(manager)
+    manager.register_provider(recorder)
+    return recorder
+
+
+@pytest.fixture
+def traced(manager: callboard.InstrumentationManager, recorder: Recorder) -> Callable[[], Any]:
+    """`with traced():` is one run, which the recorder keeps."""
+    return lambda: callboard.telemetry_context(manager, "Test")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ModelServer]]:
+    """Starts a scripted model server that lasts as long as the test."""
+    servers: list[ModelServer] = []
+
+    def start(*script: Step | Rule) -> ModelServer:
+        server = ModelServer(list(script)).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def config(server: ModelServer, **options: Any) -> OpenAIConfig:
+    """A configuration for a scripted server, without waiting to try again."""
+    options.setdefault("max_retries", 0)
+    return OpenAIConfig("gpt-4o-mini", api_key="secret-key", base_url=server.base_url, **options)
+
+
+def speaker(name: str, server: ModelServer | None, **options: Any) -> Agent:
+    """An agent that answers with the server's script."""
+    return Agent(name, f"You are {name}.", config=None if server is None else config(server), **options)
+
+
+def served(*servers: ModelServer) -> tuple[int, int]:
+    """The tokens that these servers answered with, input and output."""
+    return sum(server.input_tokens for server in servers), sum(server.output_tokens for server in servers)
+
+
+def asked(name: str = "double", **arguments: Any) -> Answer:
+    """The model asks for a tool: for twice 21, where nothing else is said."""
+    return Answer(tool_calls=[ToolCall(name, arguments or {"x": 21})])
+
+
+@tool
+def double(x: int) -> int:
+    """Doubles a number."""
+    return x * 2
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Stands where `traced()` does, for the same program without callboard."""
+    yield

@@ -1,0 +1,46 @@
+"""The samples of AG2 1.x, run as programs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+PRINTED = {
+    "v1_ask.py": """\
+The train to Oslo is 49 euros. Go to the opera, and climb its roof.
+
+Cost: $0.000110 (3 cost events)
+""",
+    "v1_network.py": """\
+Cost summary: 0.000430 (1 cost events)
+
+sequenceDiagram
+    participant Jack
+    participant Emma
+    Jack->>Emma: Emma, tell me a joke about goldfish and peanut but...
+    Emma->>Jack: Why did the goldfish refuse the peanut butter? It ...
+""",
+    "v1_handoff.py": """\
+sequenceDiagram
+    participant User
+    participant Desk
+    participant Billing
+    User->>Desk: I got the same bill twice.
+    Desk->>Billing: Billing will see to it.
+    Billing->>User: One of the two is cancelled.
+""",
+}
+
+
+@pytest.mark.parametrize("sample", PRINTED)
+def test_a_sample(sample):
+    program = [sys.executable, EXAMPLES / sample]
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(PRINTED[sample])
