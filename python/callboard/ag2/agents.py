@@ -8,8 +8,7 @@ from weakref import WeakValueDictionary
 from callboard import EventKind
 
 from . import keys
-from .faults import guard
-from .patching import Maker, Patches, Steps
+from .patching import Patches, Steps
 from .scope import current, here
 
 AGENT = "autogen.agentchat.conversable_agent:ConversableAgent"
@@ -18,7 +17,7 @@ AGENT = "autogen.agentchat.conversable_agent:ConversableAgent"
 def install(patches: Patches) -> None:
     """Watch agents being made, and the classes of agents that are defined from now on."""
     patches.watch(f"{AGENT}.__init__", agent_creation)
-    patches.add(f"{AGENT}.__init_subclass__", _covering(patches))
+    patches.cover_subclasses(AGENT)
 
 
 def agent_creation(function: str, agent: Any, /, *args: Any, **kwargs: Any) -> Steps:
@@ -84,15 +83,3 @@ _INTERNAL_BEGINNINGS = ("wrapped_nested_", "wrapped_group_")
 def name_of(agent: Any) -> Any:
     """Return an agent's name; None where it has none."""
     return getattr(agent, "name", None)
-
-
-def _covering(patches: Patches) -> Maker:
-    def make(owner: type[Any]) -> Any:
-        def __init_subclass__(cls: type[Any], /, **kwargs: Any) -> None:
-            super(owner, cls).__init_subclass__(**kwargs)
-            with guard("a class of agents"):
-                patches.cover(cls)
-
-        return classmethod(__init_subclass__)
-
-    return make

@@ -61,7 +61,7 @@ class Model:
         self.api_type = config.get("api_type") or config.get("model_client_cls") or "openai"
         self.provider = _provider(str(self.api_type))
         self.name = config.get("model")
-        self.base_url = _base_url(client)
+        self.base_url = base_url_of(client)
         self.parameters = sent_parameters(wrapper, config)
         self.attributes = request_attributes(config)
         self.attributes[keys.GEN_AI_PROVIDER] = self.provider
@@ -160,7 +160,8 @@ def request_attributes(config: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def _base_url(client: Any) -> str | None:
+def base_url_of(client: Any) -> str | None:
+    """Return where a client of AG2's, or of a service's library, asks; without what may stand before the host."""
     url = getattr(getattr(client, "_oai_client", client), "base_url", None)
     return None if url is None else _USER_INFO.sub("//", str(url))
 

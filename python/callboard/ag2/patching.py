@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 from callboard import BudgetExceeded, SpanContext, current_span
 from callboard._load import process_lock
 
-from .faults import logger, report
+from .faults import guard, logger, report
 from .importing import ImportWatch
 from .scope import Scope, current
 
@@ -246,11 +246,18 @@ class Patches:
         self._functions.append((name, original, wrapper))
         _rebind(name, original, wrapper)
 
-    def cover(self, cls: type) -> None:
-        """Watch what a class defined since overrides."""
-        for base, name, make in self._overridable:
-            if issubclass(cls, base):
-                self._cover(cls, name, make)
+    def cover_subclasses(self, target: str) -> None:
+        """Watch what subclasses of a class, `module:Class`, override that are defined from now on."""
+
+        def make(owner: type[Any]) -> Any:
+            def __init_subclass__(cls: type[Any], /, **kwargs: Any) -> None:
+                super(owner, cls).__init_subclass__(**kwargs)
+                with guard(f"a class derived from {owner.__name__}"):
+                    self._cover_new(cls)
+
+            return classmethod(__init_subclass__)
+
+        self.add(f"{target}.__init_subclass__", make)
 
     def restore(self) -> None:
         """Put everything back. What somebody else replaced since stays theirs; our wrapper in it is inert."""
@@ -283,6 +290,11 @@ class Patches:
             _missing(target)
             return None
         return owner, name
+
+    def _cover_new(self, cls: type) -> None:
+        for base, name, make in self._overridable:
+            if issubclass(cls, base):
+                self._cover(cls, name, make)
 
     def _cover(self, cls: type, name: str, make: Maker) -> None:
         if name in vars(cls):

@@ -13,8 +13,7 @@ from typing import Any
 from callboard import EventKind, SpanContext, SpanKind, current_span
 from callboard._load import native
 from callboard.ag2.agents import name_of
-from callboard.ag2.faults import guard
-from callboard.ag2.patching import Maker, Patches, Steps, watched
+from callboard.ag2.patching import Patches, Steps, watched
 from callboard.ag2.scope import Scope, current, enclosing, innermost
 from callboard.budget import ledger_of
 
@@ -30,7 +29,7 @@ CLIENT = "ag2.config.client:LLMClient"
 def install(patches: Patches) -> None:
     """Watch the clients of models, and the classes of them that are defined or imported from now on."""
     patches.watch(f"{CLIENT}.__call__", llm_call, overrides=True)
-    patches.add(f"{CLIENT}.__init_subclass__", _covering(patches))
+    patches.cover_subclasses(CLIENT)
     patches.note_making("ag2.events.types:ModelMessageChunk", chunk)
 
 
@@ -165,15 +164,3 @@ def _bound(call: Any) -> Any:
         return llm_call(function, client, messages, context, tools)
 
     return llm_call_of
-
-
-def _covering(patches: Patches) -> Maker:
-    def make(owner: type[Any]) -> Any:
-        def __init_subclass__(cls: type[Any], /, **kwargs: Any) -> None:
-            super(owner, cls).__init_subclass__(**kwargs)
-            with guard("a class of clients"):
-                patches.cover(cls)
-
-        return classmethod(__init_subclass__)
-
-    return make

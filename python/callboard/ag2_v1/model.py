@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from callboard.ag2.model import _base_url, is_secret, request_attributes
+from callboard.ag2.model import base_url_of, is_secret, request_attributes
 
 from . import keys
 from .history import of_response
@@ -34,7 +34,7 @@ class Client:
         self.id = str(id(client))
         self.parameters = _sent(options) if isinstance(options, dict) else {}
         self.name = self.parameters.get("model") or _text(client, "_model")
-        self.base_url = _base_url(getattr(client, "_client", None))
+        self.base_url = base_url_of(getattr(client, "_client", None))
         self.attributes = request_attributes(self.parameters)
         if not self.attributes.get(keys.GEN_AI_REQUEST_STREAM, True):
             del self.attributes[keys.GEN_AI_REQUEST_STREAM]  # The conventions say it of streams alone.
