@@ -6,7 +6,14 @@ import re
 
 import callboard
 import pytest
-from callboard import EventKind, InstrumentationManager, SpanKind, redaction, telemetry_context
+from callboard import (
+    EventKind,
+    InstrumentationManager,
+    OpenTelemetryProvider,
+    SpanKind,
+    redaction,
+    telemetry_context,
+)
 from harness import Recorder
 
 
@@ -72,6 +79,80 @@ def test_the_beginnings_of_messages():
     assert "'Write… [20 characters cut]'" in calls
     assert "'äöüßä… [3 characters cut]'" in calls
     assert "'note': 'ann@example.org'" in calls, "it is no message"
+
+
+WHO = "ann@example.org"
+
+
+def exported(collector, **options):
+    """What a collector is sent of a run that fails in several ways, as one text."""
+    address, taken = collector
+    manager = InstrumentationManager(**options)
+    manager.register_provider(OpenTelemetryProvider(f"{address}/v1/traces", protocol="http/json"))
+    with telemetry_context(manager) as telemetry:
+        telemetry.start_span(SpanKind.TOOL_CALL).set_error(f"no letter for {WHO}")
+        telemetry.end_span()
+        try:
+            raise LookupError(f"no letter for {WHO}")
+        except LookupError as cause:
+            try:
+                raise ValueError(f"{WHO} is nobody") from cause
+            except ValueError as error:
+                telemetry.start_span(SpanKind.REPLY).end(error)
+    return repr([request for _, _, request in taken])
+
+
+def test_what_errors_quote_is_content(collector):
+    whole = exported(collector)
+    assert whole.count("no letter for ann@example.org") == 2, "the status of one span, the stack of the other"
+    assert whole.count("ann@example.org is nobody") == 3, "its status, its message and its stack"
+
+
+@pytest.mark.parametrize(("capture_content", "cut"), [("none", ""), (6, "ann@ex… [19 characters cut]")])
+def test_errors_keep_their_class_and_frames_without_content(collector, capture_content, cut):
+    told = exported(collector, capture_content=capture_content)
+    assert "ann@example" not in told.replace('raise ValueError(f"{WHO} is nobody") from cause', "")
+    assert "'ValueError'" in told
+    assert "in exported" in told, "the stack"
+    assert cut in told
+    assert "'code': 2" in told, "the status"
+
+
+def test_the_form_of_a_message_is_whole():
+    message = {
+        "role": "assistant",
+        "name": "weather_man",
+        "content": [{"type": "text", "text": "It rains in Paris."}],
+        "tool_calls": [
+            {
+                "id": "call_4111111111111111",
+                "type": "function",
+                "function": {"name": "look_up", "arguments": "{'k': 1}"},
+            }
+        ],
+        "parts": [{"type": "tool_call", "name": "look_up", "arguments": {"name": "Ann of Paris", "id": "of her own"}}],
+    }
+    recorder = recorded(capture_content=4, redact=redaction.CARD_NUMBERS, messages=[message])
+    [told] = recorder.set_on("reply")["ag2.messages"]
+    assert told == {
+        "role": "assistant",
+        "name": "weather_man",
+        "content": [{"type": "text", "text": "It r… [14 characters cut]"}],
+        "tool_calls": [
+            {
+                "id": "call_4111111111111111",
+                "type": "function",
+                "function": {"name": "look_up", "arguments": "{'k'… [4 characters cut]"},
+            }
+        ],
+        "parts": [
+            {
+                "type": "tool_call",
+                "name": "look_up",
+                "arguments": {"name": "Ann … [8 characters cut]", "id": "of h… [6 characters cut]"},
+            }
+        ],
+    }
 
 
 def test_a_context_may_have_rules_of_its_own():

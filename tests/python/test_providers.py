@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from callboard import (
@@ -184,30 +182,6 @@ async def test_a_cell_that_is_executed_again(caplog):
 def test_what_cannot_be_used_is_refused_with_the_fix(arguments, message):
     with pytest.raises(ValueError, match=message):
         OpenTelemetryProvider(**arguments)
-
-
-@pytest.fixture
-def collector():
-    """A collector that takes everything, as JSON."""
-    taken = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            taken.append((self.path, self.headers, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", taken
-        server.shutdown()
-        thread.join()
 
 
 def test_a_collector_gets_every_span_when_the_context_ends(collector):

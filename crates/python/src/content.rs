@@ -50,21 +50,40 @@ impl ContentPolicy {
         if is_content && self.most_chars == Some(0) {
             return Value::Null;
         }
-        // An id says nothing, and is no card's number though it may look like one.
-        let is_id = key.ends_with(".id") || key.ends_with("_id");
-        let redact = self.redact.as_ref().filter(|_| !is_id);
-        rewritten(py, value, redact, self.most_chars.filter(|_| is_content))
+        let rules = Rules {
+            redact: self.redact.as_ref().filter(|_| !is_id(key)),
+            most_chars: self.most_chars.filter(|_| is_content),
+            in_message: !is_free(key),
+        };
+        rules.apply(py, value)
     }
 
     /// A message of a history as it is recorded.
     pub(crate) fn message(&self, py: Python<'_>, value: Value) -> Value {
         match self.most_chars {
             Some(0) => Value::Null,
-            most_chars => rewritten(py, value, self.redact.as_ref(), most_chars),
+            most_chars => {
+                let redact = self.redact.as_ref();
+                Rules { redact, most_chars, in_message: true }.apply(py, value)
+            }
         }
     }
 
-    /// Any other text, of an error for example.
+    /// What was said of an error: it may quote a message, a tool's argument, or what code printed.
+    pub(crate) fn error(&self, py: Python<'_>, text: Text) -> Text {
+        match self.most_chars {
+            Some(0) => Text::default(),
+            Some(most) => cut_to_chars(&self.text(py, text), most),
+            None => self.text(py, text),
+        }
+    }
+
+    /// Whether a stack is told without the messages of its exceptions.
+    pub(crate) fn has_bare_stacks(&self) -> bool {
+        self.most_chars.is_some()
+    }
+
+    /// Any other text: a run's name, a stack.
     pub(crate) fn text(&self, py: Python<'_>, text: Text) -> Text {
         match &self.redact {
             Some(redact) => redacted(py, &text, redact),
@@ -73,29 +92,63 @@ impl ContentPolicy {
     }
 }
 
-/// The value with each of its texts redacted, and then cut.
-fn rewritten(
-    py: Python<'_>,
-    value: Value,
-    redact: Option<&Py<PyAny>>,
+/// What is done with each text of a value: it is redacted, and then cut.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    redact: Option<&'a Py<PyAny>>,
     most_chars: Option<usize>,
-) -> Value {
-    match value {
-        Value::Text(text) => {
-            let text = redact.map_or_else(|| text.clone(), |redact| redacted(py, &text, redact));
-            Value::Text(most_chars.map_or_else(|| text.clone(), |most| cut_to_chars(&text, most)))
+    /// Whether the value is a message or a part of one, in which some entries are no content.
+    in_message: bool,
+}
+
+impl Rules<'_> {
+    fn apply(self, py: Python<'_>, value: Value) -> Value {
+        match value {
+            Value::Text(text) => Value::Text(self.apply_to_text(py, text)),
+            Value::List(values) => {
+                Value::List(values.iter().map(|value| self.apply(py, value.clone())).collect())
+            }
+            Value::Map(entries) => {
+                let entries = entries.iter().cloned();
+                Value::Map(
+                    entries.map(|(key, value)| self.apply_to_entry(py, key, value)).collect(),
+                )
+            }
+            other => other,
         }
-        Value::List(values) => {
-            let values = values.iter().cloned();
-            Value::List(values.map(|value| rewritten(py, value, redact, most_chars)).collect())
-        }
-        Value::Map(entries) => {
-            let entries = entries.iter().cloned();
-            let rewrite = |(key, value)| (key, rewritten(py, value, redact, most_chars));
-            Value::Map(entries.map(rewrite).collect())
-        }
-        other => other,
     }
+
+    fn apply_to_text(self, py: Python<'_>, text: Text) -> Text {
+        let text = self.redact.map_or_else(|| text.clone(), |redact| redacted(py, &text, redact));
+        self.most_chars.map_or_else(|| text.clone(), |most| cut_to_chars(&text, most))
+    }
+
+    fn apply_to_entry(self, py: Python<'_>, key: Key, value: Value) -> (Key, Value) {
+        let rules = Self {
+            redact: self.redact.filter(|_| !(self.in_message && is_id(&key))),
+            most_chars: self.most_chars.filter(|_| !(self.in_message && is_form(&key))),
+            in_message: self.in_message && !is_free(&key),
+        };
+        let value = rules.apply(py, value);
+        (key, value)
+    }
+}
+
+/// An id says nothing, and is no card's number though it may look like one.
+fn is_id(key: &Key) -> bool {
+    &**key == "id" || key.ends_with(".id") || key.ends_with("_id")
+}
+
+/// Whether an entry of a message says of what form it is, and from whom, not what it says.
+fn is_form(key: &Key) -> bool {
+    is_id(key) || matches!(&**key, "finish_reason" | "model" | "name" | "role" | "type")
+}
+
+/// Whether what is under the key is of a form that a program or a model chose: everything in it is content.
+fn is_free(key: &Key) -> bool {
+    ["arguments", "params", "parameters", "response", "result"].iter().any(|free| {
+        key.strip_suffix(free).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '_']))
+    })
 }
 
 fn redacted(py: Python<'_>, text: &str, redact: &Py<PyAny>) -> Text {

@@ -34,22 +34,29 @@ pub(crate) fn texts(
     let py = error.py();
     let class = quietly(py, error.get_type().fully_qualified_name());
     let class = class.map_or_else(|| class_name(error.as_any()), |class| text_of(class.as_any()));
-    let stack = quietly(py, stack(error)).unwrap_or_default();
-    let told = |text| match policy {
-        Some(policy) => policy.text(py, bounded(text)),
-        None => bounded(text),
-    };
-    (class.into(), told(text_of(error.as_any())), told(stack))
+    let message = bounded(text_of(error.as_any()));
+    let is_bare = policy.is_some_and(ContentPolicy::has_bare_stacks);
+    let stack = bounded(quietly(py, stack(error, is_bare)).unwrap_or_default());
+    match policy {
+        Some(policy) => (class.into(), policy.error(py, message), policy.text(py, stack)),
+        None => (class.into(), message, stack),
+    }
 }
 
-fn stack(error: &Bound<'_, PyBaseException>) -> PyResult<String> {
+/// The frames that the exception passed; unless it is to be bare, its message with them, and the exceptions before it.
+fn stack(error: &Bound<'_, PyBaseException>, is_bare: bool) -> PyResult<String> {
     let py = error.py();
     let options = PyDict::new(py);
     options.set_item(intern!(py, "limit"), -(MOST_FRAMES as i64))?;
-    let lines = py
-        .import(intern!(py, "traceback"))?
-        .call_method(intern!(py, "format_exception"), (error,), Some(&options))?
-        .extract::<Vec<String>>()?;
+    let traceback = py.import(intern!(py, "traceback"))?;
+    let lines = match is_bare {
+        true => {
+            let frames = error.as_any().getattr(intern!(py, "__traceback__"))?;
+            traceback.call_method(intern!(py, "format_tb"), (frames,), Some(&options))
+        }
+        false => traceback.call_method(intern!(py, "format_exception"), (error,), Some(&options)),
+    }?
+    .extract::<Vec<String>>()?;
     let left_out = count_frames(error)?.saturating_sub(MOST_FRAMES);
     Ok(match left_out {
         0 => lines.concat(),

@@ -408,7 +408,7 @@ impl SpanContext {
         if let Some(span) = self.span() {
             let text = bounded(text_of(message));
             let message = match self.policy() {
-                Some(policy) => policy.text(message.py(), text),
+                Some(policy) => policy.error(message.py(), text),
                 None => text,
             };
             span.set_status(Status::Error { message });

@@ -12,14 +12,16 @@ SECRET = "sk-proj-abcDEF0123456789abcdef"
 
 
 @pytest.fixture
-def told(serve):
-    """Runs a chat with a tool call in which every text holds the secret; gives what a provider and the diagram are told."""
+def told(serve, collector):
+    """Runs a chat with a tool call in which every text holds the secret; gives what providers and the diagram are told."""
 
     def run(**options):
         manager = callboard.InstrumentationManager(**options)
         recorder, diagram = Recorder(manager), callboard.MermaidDiagramProvider()
         manager.register_provider(recorder)
         manager.register_provider(diagram)
+        address, taken = collector
+        manager.register_provider(callboard.OpenTelemetryProvider(f"{address}/v1/traces", protocol="http/json"))
         server = serve(Answer(tool_calls=[ToolCall("look_up", {"key": SECRET})]), f"It is {SECRET}.")
         with callboard.telemetry_context(manager):
             boss, ann = speaker("boss", None), speaker("ann", server, system_message=f"The key is {SECRET}.")
@@ -35,7 +37,7 @@ def told(serve):
         assert manager.flush(10)
         assert SECRET in str(asked), "the model is asked what the program says"
         spans = [(span.attributes, span.events) for span in recorder.spans.values()]
-        return str(spans), diagram.generate_sequence_diagram(), recorder
+        return str(spans) + str(taken), diagram.generate_sequence_diagram(), recorder
 
     return run
 
@@ -56,7 +58,7 @@ def test_redacted(told):
 
 def test_no_content(told):
     recorded, diagram, recorder = told(capture_content="none")
-    assert SECRET not in recorded.replace(f"no such key: {SECRET}", "")
+    assert SECRET not in recorded
     assert diagram == "\n".join(
         [
             "sequenceDiagram",
