@@ -1,95 +1,18 @@
 //! The current span of a Python program: one `contextvars.ContextVar`, so that asyncio tasks and copied contexts carry it.
 
 use std::collections::HashSet;
-use std::ffi::c_int;
 
 use callboard_core::{Span, SpanId};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::guard::quietly;
 use crate::span::SpanContext;
+use crate::variable::Variable;
 
-/// The variable, with the ways to it kept at hand.
-struct Current {
-    variable: Py<PyAny>,
-    get: Py<PyAny>,
-    set: Py<PyAny>,
-    direct: Option<Direct>,
-}
-
-/// CPython's own functions for variables of a context. They have been the same since 3.7 and are no part of the stable
-/// ABI, so the running interpreter is asked whether it has them; without them the methods do, in three times the time.
-struct Direct {
-    get: ContextVarGet,
-    set: ContextVarSet,
-}
-
-type ContextVarGet = unsafe extern "C" fn(
-    variable: *mut ffi::PyObject,
-    default: *mut ffi::PyObject,
-    value: *mut *mut ffi::PyObject,
-) -> c_int;
-
-type ContextVarSet = unsafe extern "C" fn(
-    variable: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
-) -> *mut ffi::PyObject;
-
-impl Direct {
-    #[cfg(unix)]
-    fn find() -> Option<Self> {
-        use std::ffi::c_void;
-        use std::mem::transmute;
-
-        // SAFETY: the names are C strings, and CPython declares the functions so (Include/cpython/context.h).
-        unsafe {
-            let get = libc::dlsym(libc::RTLD_DEFAULT, c"PyContextVar_Get".as_ptr());
-            let set = libc::dlsym(libc::RTLD_DEFAULT, c"PyContextVar_Set".as_ptr());
-            let found = !get.is_null() && !set.is_null();
-            found.then(|| Self {
-                get: transmute::<*mut c_void, ContextVarGet>(get),
-                set: transmute::<*mut c_void, ContextVarSet>(set),
-            })
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn find() -> Option<Self> {
-        None
-    }
-}
-
-impl Current {
-    fn get<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(direct) = &self.direct else {
-            return self.get.bind(py).call0();
-        };
-        let mut value = std::ptr::null_mut();
-        // SAFETY: it borrows the variable, and gives an owned reference or raises; without a default of the call's the
-        // variable's own is given.
-        unsafe {
-            (direct.get)(self.variable.as_ptr(), std::ptr::null_mut(), &raw mut value);
-            Bound::from_owned_ptr_or_err(py, value)
-        }
-    }
-
-    fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some(direct) = &self.direct else {
-            return self.set.bind(py).call1((value,)).map(drop);
-        };
-        // SAFETY: it borrows both, and gives an owned reference (a token) or raises.
-        unsafe {
-            let token = (direct.set)(self.variable.as_ptr(), value.as_ptr());
-            Bound::from_owned_ptr_or_err(py, token).map(drop)
-        }
-    }
-}
-
-static CURRENT: PyOnceLock<Current> = PyOnceLock::new();
+static CURRENT: PyOnceLock<Variable> = PyOnceLock::new();
 
 /// Makes the variable, as the module is loaded: made at its first use it would be made twice at once, and wait for
 /// itself, where a signal handler records in the midst of that.
@@ -98,18 +21,12 @@ pub(crate) fn make_variable(py: Python<'_>) -> PyResult<()> {
     options.set_item("default", py.None())?;
     let class = py.import("contextvars")?.getattr("ContextVar")?;
     let variable = class.call(("callboard_current_span",), Some(&options))?;
-    let current = Current {
-        get: variable.getattr("get")?.unbind(),
-        set: variable.getattr("set")?.unbind(),
-        direct: Direct::find(),
-        variable: variable.unbind(),
-    };
     // Loaded a second time, the module finds its variable made.
-    let _ = CURRENT.set(py, current);
+    let _ = CURRENT.set(py, Variable::of(&variable)?);
     Ok(())
 }
 
-fn current_variable(py: Python<'_>) -> PyResult<&Current> {
+fn current_variable(py: Python<'_>) -> PyResult<&Variable> {
     CURRENT.get(py).ok_or_else(|| PyRuntimeError::new_err("callboard._native was not loaded whole"))
 }
 

@@ -4,6 +4,7 @@
 //!
 //! - [`manager`] and [`span`]: the handles through which a Python program records.
 //! - [`current`]: which span is current, in a `contextvars.ContextVar`; [`activation`]: one made current elsewhere.
+//! - [`variable`]: variables of a context; [`watch`]: a program's function, watched; [`attempt`]: several tried in turn.
 //! - [`given`]: what a program passes to a call that records, read where it lies.
 //! - [`content`]: how much of messages is recorded, and with what taken out.
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
@@ -13,6 +14,7 @@
 
 mod activation;
 mod adapter;
+mod attempt;
 mod content;
 mod current;
 mod exception;
@@ -27,6 +29,8 @@ mod otel;
 mod providers;
 mod span;
 mod value;
+mod variable;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -41,6 +45,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<activation::Activation>()?;
     module.add_class::<history::Messages>()?;
     module.add_class::<content::ContentPolicy>()?;
+    module.add_class::<watch::Switch>()?;
+    module.add_class::<watch::Watch>()?;
+    module.add_class::<watch::Waiting>()?;
+    module.add_class::<attempt::Trial>()?;
+    module.add_class::<attempt::Attempt>()?;
     providers::add_classes(module)?;
     module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
     module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;

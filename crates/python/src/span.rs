@@ -418,7 +418,7 @@ impl SpanContext {
     /// Ends the span, in whatever thread; an exception given is recorded first, unless it is only how a program or a
     /// generator is left. Where this span, or one within it, is the current one, what was current before it is again.
     #[pyo3(signature = (error=None))]
-    fn end(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) {
+    pub(crate) fn end(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) {
         if let Some(error) = error.filter(|error| !exception::is_way_out(error)) {
             slf.get().record_exception(error);
         }

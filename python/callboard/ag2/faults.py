@@ -10,11 +10,11 @@ logger = logging.getLogger("callboard.ag2")
 _reported: set[str] = set()
 
 
-def report(place: str) -> None:
-    """Log the exception being handled, once a place: a fault may come back with every message."""
+def report(place: str, error: BaseException) -> None:
+    """Log what our code raised, once a place: a fault may come back with every message."""
     if place not in _reported:
         _reported.add(place)
-        logger.warning("callboard could not record %s; the program is not affected", place, exc_info=True)
+        logger.warning("callboard could not record %s; the program is not affected", place, exc_info=error)
 
 
 class guard:
@@ -33,5 +33,5 @@ class guard:
     ) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
-        report(self.place)
+        report(self.place, error)
         return True

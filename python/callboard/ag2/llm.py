@@ -125,7 +125,7 @@ def _context(parent: SpanContext, agent: Any, messages: Any) -> Any:
         return messages
     scope = current.get()
     if isinstance(scope, Attempt):
-        scope = scope.reply
+        scope = scope.outer
     peer = id(scope.sender) if isinstance(scope, Reply) else None
     return images.history(parent, agent, messages, peer, "model")
 

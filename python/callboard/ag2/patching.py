@@ -5,8 +5,8 @@ records what begins, yields the span it opened (or None), is resumed with the ou
 
     program -> wrapper -> body up to its yield -> AG2's function -> rest of the body -> span.end() -> program
 
-A body serves plain and coroutine functions alike. The wrapper calls straight through where no run is current.
-What a body raises is reported and stays inside; what AG2's function raises passes through unchanged.
+A body serves plain and coroutine functions alike. The native half runs it; it calls straight through where no run is
+current. What a body raises is reported and stays inside; what AG2's function raises passes through unchanged.
 `Patches` remembers every object that it replaced, and puts each back if what it left there is still there.
 """
 
@@ -21,12 +21,12 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from callboard import BudgetExceeded, SpanContext, current_span
-from callboard._load import process_lock
+from callboard import current_span
+from callboard._load import native, process_lock
 
 from .faults import guard, logger, report
 from .importing import ImportWatch
-from .scope import Scope, current
+from .scope import current
 
 
 class Ends(Protocol):
@@ -43,9 +43,6 @@ Steps = Generator["Ends | None", Outcome, None]
 Body = Callable[..., Steps]
 Maker = Callable[[Any], Any]
 
-_Waiting = tuple[Steps, "Ends | None", "Scope | None", "Scope | None"]
-"""A body at its yield, the span that it opened, the scope that it set, and the one before."""
-
 _ABSENT: Any = object()
 
 
@@ -54,34 +51,29 @@ def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutin
 
     `is_coroutine` is for an object that is called like a coroutine function without being one.
     """
+    watch = native.Watch(function, body, about, switch.switch)
     if inspect.iscoroutinefunction(function) if is_coroutine is None else is_coroutine:
-
-        async def a_wrapper(*args: Any, **kwargs: Any) -> Any:
-            before = current_span()
-            if before is None or not switch.live:
-                return await function(*args, **kwargs)
-            waiting = _begin(body, about, args, kwargs, before)
-            try:
-                result = await function(*args, **kwargs)
-            except BaseException as error:
-                _finish(body, waiting, None, error)
-                raise
-            _finish(body, waiting, result, None)
-            return result
-
-        return a_wrapper
+        return awaited(function, watch)
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        before = current_span()
-        if before is None or not switch.live:
-            return function(*args, **kwargs)
-        waiting = _begin(body, about, args, kwargs, before)
+        return watch(*args, **kwargs)
+
+    return wrapper
+
+
+def awaited(function: Any, watch: Any) -> Any:
+    """Make the coroutine function that does around awaiting `function` what `watch` does around a call."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        waiting = watch.begin(args, kwargs)
+        if waiting is None:
+            return await function(*args, **kwargs)
         try:
-            result = function(*args, **kwargs)
+            result = await function(*args, **kwargs)
         except BaseException as error:
-            _finish(body, waiting, None, error)
+            watch.finish(waiting, None, error)
             raise
-        _finish(body, waiting, result, None)
+        watch.finish(waiting, result, None)
         return result
 
     return wrapper
@@ -91,56 +83,14 @@ def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
     """Tell `note` of the calls of `function` beforehand: a lesser hook, where the outcome does not matter."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if switch.live and current_span() is not None:
+        if current_span() is not None and switch.live:
             try:
                 note(*args, **kwargs)
-            except Exception:
-                report(note.__name__)
+            except Exception as error:
+                report(note.__name__, error)
         return function(*args, **kwargs)
 
     return wrapper
-
-
-def _begin(
-    body: Body, about: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], before: SpanContext
-) -> _Waiting | None:
-    """Run a body up to its yield. None where it sees nothing to watch for, or failed."""
-    outer = current.get()
-    try:
-        steps = body(*about, *args, **kwargs)
-        span = next(steps)
-    except StopIteration:
-        return None
-    except BudgetExceeded:
-        raise  # The one thing that the user asked to be stopped by.
-    except Exception:
-        report(body.__name__)
-        current.set(outer)
-        left_open = current_span()
-        if left_open is not None and left_open is not before:
-            left_open.end()
-        return None
-    return steps, span, current.get(), outer
-
-
-def _finish(body: Body, waiting: _Waiting | None, result: Any, error: BaseException | None) -> None:
-    """Let a body record the outcome; then leave its scope and end its span, whatever the body did."""
-    if waiting is None:
-        return
-    steps, span, inner, outer = waiting
-    try:
-        steps.send((result, error))
-    except StopIteration:
-        pass
-    except Exception:
-        report(body.__name__)
-    if inner is not outer and current.get() is inner:
-        current.set(outer)
-    if span is not None:
-        try:
-            span.end(error)
-        except Exception:
-            report(body.__name__)
 
 
 class _Patch(NamedTuple):
@@ -154,12 +104,17 @@ class Patches:
     """What one installation replaced in AG2."""
 
     def __init__(self) -> None:
-        self.live = True
+        self.switch = native.Switch(current, report)
         self._patches: list[_Patch] = []
         self._functions: list[tuple[str, Any, Any]] = []
         self._overridable: list[tuple[type, str, Maker]] = []
         self._originals: dict[Any, Any] = {}
         self._awaited: list[ImportWatch] = []
+
+    @property
+    def live(self) -> bool:
+        """Whether calls are watched; once what was replaced is put back, they are not."""
+        return self.switch.live
 
     def when_loaded(self, module: str, install: Callable[[Patches], None]) -> None:
         """Have `install` called once a part of AG2 that not every program imports is there: now, or when it is."""
@@ -261,7 +216,7 @@ class Patches:
 
     def restore(self) -> None:
         """Put everything back. What somebody else replaced since stays theirs; our wrapper in it is inert."""
-        self.live = False
+        self.switch.turn_off()
         for watch in self._awaited:
             watch.stop()
         for name, original, wrapper in reversed(self._functions):

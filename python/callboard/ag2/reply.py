@@ -5,9 +5,9 @@ AG2 keeps reply functions in a list of each agent and compares them by identity 
 itself reads it, and only then, it sees watched functions in the place of the real ones; everybody else sees
 the list as it is.
 
-Most reply functions decline at once. Those of AG2's own that are likely to (`DECLINING` predicts it) are an
-`Attempt` without a span, told to the REPLY as a brief child when they return. Should one do something after
-all (ask a human, print), it gets its span at that moment. Any other function gets one when it is called.
+Most reply functions decline at once. Those of AG2's own that may (`DECLINING`) are an `Attempt` without a span,
+told to the REPLY as a brief child when they return. Should one do something after all (call a model, ask a
+human, print), it gets its span at that moment. Any other function gets one when it is called.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import inspect
 import sys
 from collections.abc import Callable, Container, Iterator
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from callboard import SpanContext, SpanKind
 from callboard._load import native
@@ -25,10 +25,8 @@ from . import groups, images, keys, nested, swarm
 from .agents import AGENT, internal, name_of, sender_and_recipient
 from .chat import Chat
 from .faults import report
-from .patching import Patches, Steps, watched
+from .patching import Patches, Steps, awaited, watched
 from .scope import Scope, current, here, innermost
-
-Prediction = Callable[[Any, Any, Any], bool]
 
 
 def install(patches: Patches) -> None:
@@ -62,49 +60,8 @@ class Reply(Scope):
         return images.history(self.span, self.agent, messages, *peer)
 
 
-class Tried(NamedTuple):
-    """A reply function: what AG2 and the record know it by, and how likely it is to decline at once."""
-
-    name: str
-    module: str
-    declines: Prediction | None
-
-
-class Attempt(Scope):
-    """A reply function at work. It has no span until it does something, or for good."""
-
-    __slots__ = ("messages", "outcome", "reply", "started_ns", "tried")
-
-    def __init__(self, reply: Reply, tried: Tried, messages: Any) -> None:
-        self.span = None
-        self.agent = reply.agent
-        self.outer = self.reply = reply
-        self.tried = tried
-        self.messages = messages
-        self.outcome: dict[str, Any] = {}
-        self.started_ns = native.clock_ns()
-
-    def opened(self) -> SpanContext | None:
-        """Open the span if it is not open."""
-        if self.span is None and self.reply.span is not None:
-            attributes = {**self._about(), keys.MESSAGES: self.reply.history(self.messages)}
-            self.span = self.reply.span.start_child(SpanKind.REPLY_FUNCTION, attributes)
-        return self.span
-
-    def end(self, error: BaseException | None = None) -> None:
-        """End the span, if it has one or needs one; else leave word with the REPLY."""
-        span = self.opened() if error is not None else self.span
-        if span is not None:
-            span.set_attributes(self.outcome)
-            span.end(error)
-        elif self.reply.span is not None:
-            attributes = {**self._about(), **self.outcome}
-            now = native.clock_ns()
-            self.reply.span.add_brief_child(SpanKind.REPLY_FUNCTION, attributes, self.started_ns, now)
-
-    def _about(self) -> dict[str, Any]:
-        tried = self.tried
-        return {**self.reply.about, keys.REPLY_FUNCTION: tried.name, keys.REPLY_MODULE: tried.module}
+Attempt: TypeAlias = native.Attempt
+"""A reply function at work: a scope within a `Reply`. It has no span until it does something, or for good."""
 
 
 def reply(
@@ -141,34 +98,42 @@ def reply(
     scope.exclude, scope.about = exclude, about
     current.set(scope)
     result, error = yield span
-    scope.watched.clear()  # They refer to the scope.
     if error is None:
         span.set_attributes({keys.REPLY: images.by_reference(result), keys.MESSAGES_END: scope.history(messages)})
 
 
-def reply_function(
-    tried: Tried,
-    agent: Any,
-    /,
-    messages: Any = None,
-    sender: Any = None,
-    config: Any = None,
-    **kwargs: Any,
-) -> Steps:
-    """REPLY_FUNCTION: one function tried during a reply. It returns whether it replied, and what."""
-    reply = current.get()
-    if not isinstance(reply, Reply):
-        return
-    attempt = Attempt(reply, tried, messages)
-    current.set(attempt)
-    if tried.declines is None or not tried.declines(agent, messages, config):
-        attempt.opened()
-    result, error = yield attempt
-    if error is None:
-        final, message = result
-        attempt.outcome[keys.FINAL] = bool(final)
-        if final or message is not None:
-            attempt.outcome[keys.REPLY] = images.by_reference(message)
+def attempt_opened(attempt: Attempt) -> SpanContext | None:
+    """REPLY_FUNCTION: one function tried during a reply. It began when it was called."""
+    reply, tried = attempt.outer, attempt.trial
+    if reply.span is None:
+        return None
+    attributes = {**reply.about, **_named(tried), keys.MESSAGES: reply.history(attempt.messages)}
+    return reply.span.start_child(SpanKind.REPLY_FUNCTION, attributes, start_ns=attempt.started_ns)
+
+
+def attempt_ended(attempt: Attempt, result: Any, error: BaseException | None) -> None:
+    """Record whether a reply function that did not decline at once replied, and what."""
+    span = attempt.opened() if error is not None else attempt.span
+    outcome: dict[str, Any] = {}
+    try:
+        if error is None:
+            final, message = result
+            outcome[keys.FINAL] = bool(final)
+            if final or message is not None:
+                outcome[keys.REPLY] = images.by_reference(message)
+    finally:
+        reply = attempt.outer
+        if span is not None:
+            span.set_attributes(outcome)
+            span.end(error)
+        elif reply.span is not None:
+            attributes = {**reply.about, **_named(attempt.trial), **outcome}
+            now = native.clock_ns()
+            reply.span.add_brief_child(SpanKind.REPLY_FUNCTION, attributes, attempt.started_ns, now)
+
+
+def _named(tried: Any) -> dict[str, Any]:
+    return {keys.REPLY_FUNCTION: tried.__name__, keys.REPLY_MODULE: tried.__module__}
 
 
 class Functions:
@@ -182,15 +147,15 @@ class Functions:
         self.groups = groups.run_functions()
         self.plain: dict[Any, Any] = {}
         self.coroutines: dict[Any, Any] = {}
-        for name, declines in DECLINING.items():
-            self._prepare(vars(owner).get(name), declines)
-            self._prepare(vars(owner).get(f"a_{name}"), declines)
+        for name in DECLINING:
+            self._prepare(vars(owner).get(name))
+            self._prepare(vars(owner).get(f"a_{name}"))
 
-    def _prepare(self, function: Any, declines: Prediction) -> None:
+    def _prepare(self, function: Any) -> None:
         """AG2's own functions are many agents': what stands in their place is made once."""
         if function is not None:
             prepared = self.coroutines if self.is_coroutine(function) else self.plain
-            prepared[function] = self._watched(function, declines)
+            prepared[function] = self._tried(function, at_once=False)
 
     def attribute(self) -> property:
         """Make the attribute `_reply_func_list` of agents, with a view of its own for AG2's readers."""
@@ -224,8 +189,8 @@ class Functions:
                 in_its_place = self._in_the_place_of(function, reply)
                 if in_its_place is not function:
                     entry = {**entry, "reply_func": in_its_place}
-            except Exception:
-                report("a reply function")
+            except Exception as error:
+                report("a reply function", error)
             yield entry
 
     def _in_the_place_of(self, function: Any, reply: Reply) -> Any:
@@ -236,19 +201,29 @@ class Functions:
             if function in self.coroutines:
                 return self.coroutines[function] if reply.is_async else function
         if id(function) not in reply.watched:
-            reply.watched[id(function)] = self._watched(function, None)
+            reply.watched[id(function)] = self._tried(function, at_once=True)
         return reply.watched[id(function)]
 
-    def _watched(self, function: Any, declines: Prediction | None) -> Any:
+    def _tried(self, function: Any, *, at_once: bool) -> Any:
         kind = type(function)
         name = getattr(function, "__name__", None) or kind.__name__
         module = getattr(function, "__module__", None) or kind.__module__
-        tried = Tried(name, module, declines)
         is_coroutine = self.is_coroutine(function)
         inner = self._watched_within(function, name, is_coroutine)
-        wrapper = watched(inner, reply_function, tried, switch=self.patches, is_coroutine=is_coroutine)
-        wrapper.__name__, wrapper.__module__, wrapper.__wrapped__ = name, module, function
-        return wrapper
+        trial = native.Trial(
+            inner,
+            self.patches.switch,
+            SpanKind.REPLY_FUNCTION,
+            within=Reply,
+            attributes={keys.REPLY_FUNCTION: name, keys.REPLY_MODULE: module, keys.FINAL: False},
+            open=attempt_opened,
+            ended=attempt_ended,
+            at_once=at_once,
+        )
+        in_its_place = awaited(inner, trial) if is_coroutine else trial
+        for one in {trial, in_its_place}:
+            one.__name__, one.__module__, one.__wrapped__ = name, module, function
+        return in_its_place
 
     def _watched_within(self, function: Any, name: str, is_coroutine: bool) -> Any:
         """Have a reply function that is a chat of its own watched as such, too."""
@@ -261,25 +236,13 @@ class Functions:
         return function
 
 
-def _lacks(key: str) -> Prediction:
-    return lambda agent, messages, config: not (messages and messages[-1].get(key))
-
-
-def _has_no_model(agent: Any, messages: Any, config: Any) -> bool:
-    return config is None and getattr(agent, "client", None) is None
-
-
-def _need_not_ask(agent: Any, messages: Any, config: Any) -> bool:
-    return getattr(agent, "human_input_mode", None) != "ALWAYS"
-
-
-# AG2's reply functions that decline at a glance, and when they are likely to. Each has a twin with `a_` before.
-DECLINING: dict[str, Prediction] = {
-    "generate_oai_reply": _has_no_model,
-    "generate_tool_calls_reply": _lacks("tool_calls"),
-    "generate_function_call_reply": _lacks("function_call"),
-    "check_termination_and_human_reply": _need_not_ask,
-}
+# AG2's reply functions that decline at a glance, mostly. Each has a twin with `a_` before.
+DECLINING = (
+    "generate_oai_reply",
+    "generate_tool_calls_reply",
+    "generate_function_call_reply",
+    "check_termination_and_human_reply",
+)
 
 
 def _code(owner: Any, name: str) -> CodeType:

@@ -1,0 +1,248 @@
+//! A program's function, watched: how a hook of the Python package gets around a call, at the cost of a call.
+//!
+//! A hook is a *body*: a generator function that is called with the arguments of the function, records what begins,
+//! yields the span it opened (or None), is resumed with the outcome, and records that. What a body raises is reported and
+//! stays inside; what the function raises passes through unchanged.
+//!
+//! ```text
+//! program -> Watch -> body up to its yield -> the function -> rest of the body -> the span's end -> program
+//! ```
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use smallvec::SmallVec;
+
+use crate::current::current_span;
+use crate::guard::quietly;
+use crate::span::SpanContext;
+use crate::variable::Variable;
+
+/// What the watched functions of one installation share.
+///
+/// Args:
+///     scope: the context variable that holds what the program is doing; it has a default.
+///     report: takes a name and an exception: says that something could not be recorded, and why.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Switch {
+    live: AtomicBool,
+    scope: Variable,
+    report: Py<PyAny>,
+}
+
+#[pymethods]
+impl Switch {
+    #[new]
+    fn new(scope: &Bound<'_, PyAny>, report: Py<PyAny>) -> PyResult<Self> {
+        Ok(Self { live: AtomicBool::new(true), scope: Variable::of(scope)?, report })
+    }
+
+    /// Whether calls are watched.
+    #[getter]
+    fn live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Has every function called straight from now on.
+    fn turn_off(&self) {
+        self.live.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Switch {
+    /// The current span; none where nothing is to be watched.
+    pub(crate) fn current<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
+        self.live().then(|| current_span(py)).flatten()
+    }
+
+    /// What the program is doing.
+    pub(crate) fn scope<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        quietly(py, self.scope.get(py))
+    }
+
+    /// Says what the program is doing from now on.
+    pub(crate) fn enter(&self, scope: &Bound<'_, PyAny>) {
+        quietly(scope.py(), self.scope.set(scope.py(), scope));
+    }
+
+    /// Says that the program does again what it did before, unless it has gone on to something else.
+    pub(crate) fn leave(&self, left: &Bound<'_, PyAny>, before: &Bound<'_, PyAny>) {
+        let is_there = || self.scope(left.py()).is_some_and(|scope| scope.is(left));
+        if !left.is(before) && is_there() {
+            self.enter(before);
+        }
+    }
+
+    /// Tells of what a hook raised. A Ctrl-C in the midst of one is the program's.
+    pub(crate) fn report(&self, py: Python<'_>, hook: &Bound<'_, PyAny>, error: PyErr) {
+        if !error.is_instance_of::<PyException>(py) {
+            return quietly(py, Err(error)).unwrap_or_default();
+        }
+        let name = quietly(py, hook.getattr(intern!(py, "__name__")));
+        quietly(py, self.report.call1(py, (name, error.into_value(py))));
+    }
+}
+
+/// A function that `body` watches while `switch` is live.
+///
+/// Args:
+///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
+///     body: the hook.
+///     about: goes before the call's arguments to the body.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Watch {
+    function: Py<PyAny>,
+    body: Py<PyAny>,
+    about: Py<PyTuple>,
+    switch: Py<Switch>,
+}
+
+/// A body at its yield.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Waiting {
+    steps: Py<PyAny>,
+    /// What it yielded: what is to end with the call, or None.
+    span: Py<PyAny>,
+    /// The scope that it set, and the one before.
+    inner: Py<PyAny>,
+    outer: Py<PyAny>,
+}
+
+#[pymethods]
+impl Watch {
+    #[new]
+    fn new(function: Py<PyAny>, body: Py<PyAny>, about: Py<PyTuple>, switch: Py<Switch>) -> Self {
+        Self { function, body, about, switch }
+    }
+
+    #[pyo3(signature = (*arguments, **named))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let function = self.function.bind(py);
+        let Some(waiting) = self.begin(py, arguments, named)? else {
+            return function.call(arguments, named);
+        };
+        let outcome = function.call(arguments, named);
+        match &outcome {
+            Ok(result) => self.finish(py, &waiting, Some(result), None),
+            Err(error) => self.finish(py, &waiting, None, Some(&value_of(py, error))),
+        }
+        outcome
+    }
+
+    /// Runs the body up to its yield. None where it sees nothing to watch for, or failed.
+    #[pyo3(signature = (arguments, named))]
+    pub(crate) fn begin(
+        &self,
+        py: Python<'_>,
+        arguments: &Bound<'_, PyTuple>,
+        named: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Option<Waiting>> {
+        let switch = self.switch.get();
+        let Some(before) = switch.current(py) else { return Ok(None) };
+        let Some(outer) = switch.scope(py) else { return Ok(None) };
+        match self.start(py, arguments, named) {
+            Ok(None) => Ok(None),
+            Ok(Some((steps, span))) => {
+                let inner = switch.scope(py).unwrap_or_else(|| outer.clone()).unbind();
+                Ok(Some(Waiting {
+                    steps: steps.unbind(),
+                    span: span.unbind(),
+                    inner,
+                    outer: outer.unbind(),
+                }))
+            }
+            Err(error) if is_budget_exceeded(py, &error) => Err(error),
+            Err(error) => {
+                switch.report(py, self.body.bind(py), error);
+                switch.enter(&outer);
+                if let Some(left_open) = current_span(py).filter(|span| !span.is(&before)) {
+                    SpanContext::end(&left_open, None);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Lets the body record the outcome; then leaves its scope and ends its span, whatever the body did.
+    #[pyo3(signature = (waiting, result, error))]
+    pub(crate) fn finish(
+        &self,
+        py: Python<'_>,
+        waiting: &Waiting,
+        result: Option<&Bound<'_, PyAny>>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) {
+        let switch = self.switch.get();
+        let outcome = PyTuple::new(py, [result, error]);
+        let resumed = outcome.and_then(|outcome| resume(waiting.steps.bind(py), &outcome));
+        if let Err(failure) = resumed {
+            switch.report(py, self.body.bind(py), failure);
+        }
+        switch.leave(waiting.inner.bind(py), waiting.outer.bind(py));
+        let span = waiting.span.bind(py);
+        if let Ok(span) = span.cast::<SpanContext>() {
+            SpanContext::end(span, error);
+        } else if !span.is_none()
+            && let Err(failure) = span.call_method1(intern!(py, "end"), (error,))
+        {
+            switch.report(py, self.body.bind(py), failure);
+        }
+    }
+}
+
+impl Watch {
+    /// The body at its yield and what it yielded; none where it returned.
+    fn start<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+        let about = self.about.bind(py);
+        let all: SmallVec<[_; 8]> = about.iter().chain(arguments.iter()).collect();
+        let steps = self.body.bind(py).call(PyTuple::new(py, all)?, named)?;
+        let yielded = resume(&steps, &py.None().into_bound(py))?;
+        Ok(yielded.map(|span| (steps, span)))
+    }
+}
+
+/// Resumes a generator: what it yields; none where it ran to its end.
+fn resume<'py>(
+    steps: &Bound<'py, PyAny>,
+    sent: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = steps.py();
+    let mut given = std::ptr::null_mut();
+    // SAFETY: it borrows the generator and what is sent, and gives an owned reference unless it says that it raised.
+    unsafe {
+        match ffi::PyIter_Send(steps.as_ptr(), sent.as_ptr(), &raw mut given) {
+            ffi::PySendResult::PYGEN_NEXT => Ok(Some(Bound::from_owned_ptr(py, given))),
+            ffi::PySendResult::PYGEN_RETURN => {
+                drop(Bound::from_owned_ptr(py, given));
+                Ok(None)
+            }
+            ffi::PySendResult::PYGEN_ERROR => Err(PyErr::fetch(py)),
+        }
+    }
+}
+
+/// The exception itself, with its traceback.
+pub(crate) fn value_of<'py>(py: Python<'py>, error: &PyErr) -> Bound<'py, PyAny> {
+    let value: Py<PyBaseException> = error.clone_ref(py).into_value(py);
+    value.into_bound(py).into_any()
+}
+
+/// Whether this is the one thing that the user asked to be stopped by.
+pub(crate) fn is_budget_exceeded(py: Python<'_>, error: &PyErr) -> bool {
+    let class = py.import("callboard").and_then(|package| package.getattr("BudgetExceeded"));
+    quietly(py, class).is_some_and(|class| error.is_instance(py, &class))
+}
