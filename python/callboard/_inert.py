@@ -82,7 +82,7 @@ class SpanContext:
     def end(self, error: BaseException | None = None) -> None:
         """Do nothing."""
 
-    def messages(self, owner: object, messages: list[Any]) -> Messages:
+    def messages(self, owner: object, messages: list[Any], rewrite: object = None) -> Messages:
         """Give what stands for a history."""
         return Messages(len(messages))
 
@@ -108,6 +108,53 @@ class Activation:
 
     def __exit__(self, *error: object) -> None:
         return None
+
+
+class Switch:
+    """Has no function watched."""
+
+    live = False
+
+    def __init__(self, scope: object = None, report: object = None) -> None:
+        pass
+
+    def turn_off(self) -> None:
+        """Do nothing."""
+
+
+class Watch:
+    """A function that is called straight."""
+
+    def __init__(self, function: Callable[..., Any] | None = None, *_: object, **__: object) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return None if self._function is None else self._function(*arguments, **named)
+
+    def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> None:
+        """See nothing to watch for."""
+
+    def finish(self, waiting: object, result: object, error: BaseException | None) -> None:
+        """Do nothing."""
+
+
+class Waiting:
+    """What no call leaves."""
+
+
+class Trial(Watch):
+    """A function that is tried, and called straight."""
+
+
+class Attempt:
+    """What no call is."""
+
+    internal_names: frozenset[str] = frozenset()
+    span = agent = outer = trial = messages = None
+    started_ns = 0
+
+    def opened(self) -> None:
+        """Have no span."""
 
 
 class ContentPolicy:

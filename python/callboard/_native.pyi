@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
@@ -29,6 +30,108 @@ class Messages:
     """A history of messages as one attribute value; made by `SpanContext.messages`."""
 
     def __len__(self) -> int: ...
+
+@final
+class Switch:
+    """What the watched functions of one installation share.
+
+    Args:
+        scope: the context variable that holds what the program is doing; it has a default.
+        report: takes a name and an exception: says that something could not be recorded, and why.
+
+    """
+
+    def __new__(cls, scope: ContextVar[Any], report: Callable[[str, BaseException], None]) -> Self: ...
+    @property
+    def live(self) -> bool:
+        """Whether calls are watched."""
+    def turn_off(self) -> None:
+        """Have every function called straight from now on."""
+
+@final
+class Waiting:
+    """A body at its yield."""
+
+@final
+class Watch:
+    """A function that `body`, a generator function, watches while `switch` is live; it is called in its place.
+
+    Args:
+        function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
+        body: gets `about` and the call's arguments, yields what is to end with the call, and is sent the outcome.
+        about: goes before the call's arguments to the body.
+
+    """
+
+    def __new__(
+        cls, function: Callable[..., Any], body: Callable[..., Any], about: tuple[Any, ...], switch: Switch
+    ) -> Self: ...
+    def __call__(self, /, *arguments: Any, **named: Any) -> Any: ...
+    def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Waiting | None:
+        """Run the body up to its yield; None where it sees nothing to watch for, or failed."""
+    def finish(self, waiting: Waiting, result: Any, error: BaseException | None) -> None:
+        """Let the body record the outcome; leave its scope and end its span, whatever the body did."""
+
+@final
+class Trial:
+    """A function that is tried: it returns whether it replied, and what. Where it declines, a brief child says so.
+
+    Args:
+        function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
+        within: the class of the scope in which it is watched. That has a `span`, an `agent`, and `about`: a dict.
+        attributes: what is told of it, beside `about`, where it declines.
+        open: takes the attempt; opens its span.
+        ended: takes the attempt, the result and the exception where it did not decline at once; ends its span.
+        at_once: whether its span is opened when it is called.
+
+    """
+
+    __name__: str
+    __wrapped__: Any
+
+    def __new__(
+        cls,
+        function: Callable[..., Any],
+        switch: Switch,
+        kind: SpanKind | str,
+        *,
+        within: type[Any],
+        attributes: _Attributes,
+        open: Callable[[Attempt], SpanContext | None],
+        ended: Callable[[Attempt, Any, BaseException | None], None],
+        at_once: bool,
+    ) -> Self: ...
+    def __call__(self, /, *arguments: Any, **named: Any) -> Any: ...
+    def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Attempt | None:
+        """Enter the attempt; None where it is not tried in such a scope as it is watched in."""
+    def finish(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
+        """Leave the attempt, and tell how it went."""
+
+@final
+class Attempt:
+    """A function being tried: a scope, which has no span until it does something, or for good."""
+
+    internal_names: frozenset[str]
+    @property
+    def span(self) -> SpanContext | None:
+        """The span, if it is open."""
+    @property
+    def agent(self) -> Any:
+        """The agent that acts in the scope around it."""
+    @property
+    def outer(self) -> Any:
+        """The scope around it."""
+    @property
+    def trial(self) -> Trial:
+        """The function that is tried."""
+    @property
+    def messages(self) -> Any:
+        """The messages that it was given."""
+    @property
+    def started_ns(self) -> int:
+        """When it began: a reading of `clock_ns()`."""
+    def opened(self) -> SpanContext | None:
+        """Open the span if it is not open."""
 
 @final
 class Activation(AbstractContextManager[SpanContext]):
@@ -110,8 +213,14 @@ class SpanContext:
         """Say that the span failed, and why, where there is no exception to tell of it."""
     def end(self, error: BaseException | None = None) -> None:
         """End the span, in whatever thread; an exception given is recorded first."""
-    def messages(self, owner: Hashable, messages: Sequence[Any]) -> Messages:
-        """A history of message dicts as one value; successive lists of one owner share what they have in common."""
+    def messages(
+        self, owner: Hashable, messages: Sequence[Any], rewrite: Callable[[Any], Any] | None = None
+    ) -> Messages:
+        """A history of message dicts as one value; successive lists of one owner share what they have in common.
+
+        `rewrite` takes a message whose content is a list of parts, and gives the one that is recorded instead; it must
+        give the same for the same.
+        """
     def activate(self) -> Activation:
         """A context manager that makes this span current where it is entered, and restores what was before."""
     def __enter__(self) -> Self: ...

@@ -8,12 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use callboard_core::{Context, Message, Value};
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::content::ContentPolicy;
 use crate::guard::quietly;
-use crate::value::to_value;
+use crate::value::{is_plainly, to_value};
 
 /// How many of the newest known messages are compared by value each time.
 const NEWEST_COMPARED: usize = 2;
@@ -59,6 +60,15 @@ struct Known {
     next_older: usize,
 }
 
+/// How a message becomes what is recorded of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Recording<'a, 'py> {
+    /// What of its texts is recorded; none: all of them.
+    pub(crate) policy: Option<&'a ContentPolicy>,
+    /// Takes a message whose content is a list of parts, and gives the one that is recorded instead.
+    pub(crate) rewrite: Option<&'a Bound<'py, PyAny>>,
+}
+
 impl Histories {
     pub(crate) fn new(py: Python<'_>) -> Self {
         Self { by_owner: PyDict::new(py).unbind() }
@@ -70,17 +80,17 @@ impl Histories {
         &self,
         owner: &Bound<'_, PyAny>,
         messages: &Bound<'_, PyAny>,
-        policy: Option<&ContentPolicy>,
+        recording: Recording<'_, '_>,
     ) -> Context {
         let py = owner.py();
         let Some(messages) = as_list(messages) else {
-            return only_message(messages, policy);
+            return recording.only(messages);
         };
         let history = quietly(py, self.history(py, owner));
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
-        known.forget_what_differs(&messages, policy);
+        known.forget_what_differs(&messages, recording);
         for message in messages.iter().skip(known.messages.len()) {
-            let context = known.newest().push(Message::new(recorded(&message, policy)));
+            let context = known.newest().push(Message::new(recording.value(&message)));
             known.messages.push((message.unbind(), context));
         }
         let context = known.newest();
@@ -116,21 +126,43 @@ fn as_list<'py>(messages: &Bound<'py, PyAny>) -> Option<Bound<'py, PyList>> {
     list.or_else(|| messages.cast::<PyTuple>().ok().map(|tuple| tuple.to_list()))
 }
 
-/// What is neither list nor tuple counts as one message; None as none.
-fn only_message(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Context {
-    match message.is_none() {
-        true => Context::empty(),
-        false => Context::empty().push(Message::new(recorded(message, policy))),
+impl Recording<'_, '_> {
+    /// What is neither list nor tuple counts as one message; None as none.
+    fn only(self, message: &Bound<'_, PyAny>) -> Context {
+        match message.is_none() {
+            true => Context::empty(),
+            false => Context::empty().push(Message::new(self.value(message))),
+        }
+    }
+
+    /// A message's value, as it is recorded.
+    fn value(self, message: &Bound<'_, PyAny>) -> Value {
+        let py = message.py();
+        let rewrite = self.rewrite.filter(|_| has_parts(message));
+        let value = match rewrite.and_then(|rewrite| quietly(py, rewrite.call1((message,)))) {
+            Some(instead) => to_value(&instead),
+            None => to_value(message),
+        };
+        match self.policy {
+            Some(policy) => policy.message(py, value),
+            None => value,
+        }
+    }
+
+    /// Whether the message is recorded as `known`.
+    fn is_known(self, message: &Bound<'_, PyAny>, known: &Value) -> bool {
+        let is_as_it_is = self.policy.is_none() && !has_parts(message);
+        (is_as_it_is && is_plainly(known, message.as_borrowed())) || self.value(message) == *known
     }
 }
 
-/// A message's value, as it is recorded.
-fn recorded(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Value {
-    let value = to_value(message);
-    match policy {
-        Some(policy) => policy.message(message.py(), value),
-        None => value,
-    }
+/// Whether a message's content is a list of parts: texts, images.
+fn has_parts(message: &Bound<'_, PyAny>) -> bool {
+    let Ok(message) = message.cast::<PyDict>() else { return false };
+    let content = message.get_item(intern!(message.py(), "content"));
+    quietly(message.py(), content)
+        .flatten()
+        .is_some_and(|content| content.is_instance_of::<PyList>())
 }
 
 impl History {
@@ -153,15 +185,11 @@ impl Known {
     }
 
     /// Keeps the beginning that the list shares with what is known.
-    fn forget_what_differs(
-        &mut self,
-        messages: &Bound<'_, PyList>,
-        policy: Option<&ContentPolicy>,
-    ) {
+    fn forget_what_differs(&mut self, messages: &Bound<'_, PyList>, recording: Recording<'_, '_>) {
         let identical = self.count_identical(messages);
-        let identical = self.changed_in_place(messages, identical, policy).unwrap_or(identical);
+        let identical = self.changed_in_place(messages, identical, recording).unwrap_or(identical);
         let equal = (identical..self.messages.len().min(messages.len()))
-            .take_while(|&index| self.is_equal(messages, index, policy))
+            .take_while(|&index| self.is_equal(messages, index, recording))
             .count();
         self.messages.truncate(identical + equal);
         for (index, (object, _)) in self.messages.iter_mut().enumerate().skip(identical) {
@@ -188,13 +216,13 @@ impl Known {
         &mut self,
         messages: &Bound<'_, PyList>,
         identical: usize,
-        policy: Option<&ContentPolicy>,
+        recording: Recording<'_, '_>,
     ) -> Option<usize> {
         let newest = identical.saturating_sub(NEWEST_COMPARED);
         let older = (0..OLDER_COMPARED.min(newest)).map(|step| (self.next_older + step) % newest);
         let changed = older
             .chain(newest..identical)
-            .filter(|&index| !self.is_equal(messages, index, policy))
+            .filter(|&index| !self.is_equal(messages, index, recording))
             .min();
         self.next_older = (self.next_older + OLDER_COMPARED) % newest.max(1);
         changed
@@ -205,14 +233,13 @@ impl Known {
         &self,
         messages: &Bound<'_, PyList>,
         index: usize,
-        policy: Option<&ContentPolicy>,
+        recording: Recording<'_, '_>,
     ) -> bool {
         let (Some((_, context)), Ok(message)) =
             (self.messages.get(index), messages.get_item(index))
         else {
             return false;
         };
-        let value = recorded(&message, policy);
-        context.newest().is_some_and(|known| *known.body() == value)
+        context.newest().is_some_and(|known| recording.is_known(&message, known.body()))
     }
 }

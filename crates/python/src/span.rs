@@ -14,7 +14,7 @@ use crate::content::ContentPolicy;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
 use crate::given::{given_under, with_attributes};
-use crate::history::{Histories, Messages};
+use crate::history::{Histories, Messages, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel;
@@ -426,11 +426,19 @@ impl SpanContext {
     }
 
     /// A history of message dicts as one value, to be set as an attribute. `owner` (hashable) says whose history it is:
-    /// successive lists of one owner share what they have in common.
-    fn messages(&self, owner: &Bound<'_, PyAny>, messages: &Bound<'_, PyAny>) -> Messages {
+    /// successive lists of one owner share what they have in common. `rewrite` takes a message whose content is a list of
+    /// parts, and gives the one that is recorded instead; it must give the same for the same.
+    #[pyo3(signature = (owner, messages, rewrite=None))]
+    fn messages(
+        &self,
+        owner: &Bound<'_, PyAny>,
+        messages: &Bound<'_, PyAny>,
+        rewrite: Option<&Bound<'_, PyAny>>,
+    ) -> Messages {
+        let recording = Recording { policy: self.policy(), rewrite };
         let context = match self.live() {
-            Some(live) => live.run.histories.context(owner, messages, live.run.policy()),
-            None => Histories::new(owner.py()).context(owner, messages, None),
+            Some(live) => live.run.histories.context(owner, messages, recording),
+            None => Histories::new(owner.py()).context(owner, messages, recording),
         };
         Messages { context }
     }

@@ -42,6 +42,39 @@ pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
     Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }.value(object, 0)
 }
 
+/// Whether an object is known to become this value. It runs no Python code, and says no where that would be needed.
+pub(crate) fn is_plainly(value: &Value, object: Borrowed<'_, '_, PyAny>) -> bool {
+    match value {
+        Value::Text(text) => object
+            .cast_exact::<PyString>()
+            .is_ok_and(|object| object.to_str().is_ok_and(|object| object == text.as_str())),
+        Value::Null => object.is_none(),
+        Value::Bool(truth) => {
+            object.cast_exact::<PyBool>().is_ok_and(|object| object.is_true() == *truth)
+        }
+        Value::Int(number) => {
+            object.is_exact_instance_of::<PyInt>()
+                && object.extract().is_ok_and(|object: i64| object == *number)
+        }
+        Value::List(values) => object.cast_exact::<PyList>().is_ok_and(|object| {
+            object.len() == values.len()
+                && values
+                    .iter()
+                    .zip(object.iter())
+                    .all(|(value, object)| is_plainly(value, object.as_borrowed()))
+        }),
+        Value::Map(entries) => object.cast_exact::<PyDict>().is_ok_and(|object| {
+            object.len() == entries.len()
+                && entries.iter().zip(object.iter()).all(|((name, value), (key, object))| {
+                    key.cast_exact::<PyString>()
+                        .is_ok_and(|key| key.to_str().is_ok_and(|key| key == name.as_str()))
+                        && is_plainly(value, object.as_borrowed())
+                })
+        }),
+        Value::Double(_) | Value::Bytes(_) | Value::Messages(_) => false,
+    }
+}
+
 /// The names of attributes. Python interns those in a program's source, so the same object comes again and again.
 static NAMES: Known<Key, 1024> = Known::new();
 
@@ -56,12 +89,19 @@ pub(crate) fn known_key(name: &Bound<'_, PyAny>) -> Option<&'static Key> {
 }
 
 fn new_key(name: &Bound<'_, PyAny>) -> Key {
-    let text = beginning(&text_of(name), MOST_NAME_BYTES).to_owned();
     // The text of another object than text may change. Long text is not kept alive for it.
     let is_short = name
         .cast_exact::<PyString>()
         .is_ok_and(|name| name.len().is_ok_and(|n| n <= MOST_NAME_BYTES));
-    if is_short { NAMES.get_or(name, || text.into()) } else { text.into() }
+    if is_short { NAMES.get_or(name, || entry_name(name)) } else { entry_name(name) }
+}
+
+/// The name of an entry of a dict. Those in messages are mostly made anew each time.
+fn entry_name(name: &Bound<'_, PyAny>) -> Key {
+    match name.cast_exact::<PyString>().ok().and_then(|name| name.to_str().ok()) {
+        Some(name) => Text::new(beginning(name, MOST_NAME_BYTES)),
+        None => Text::new(beginning(&text_of(name), MOST_NAME_BYTES)),
+    }
 }
 
 /// An object as text: itself, where it is text, else `str` of it.
@@ -201,7 +241,7 @@ impl Reader {
                 attributes.push((Text::from_static("…"), Value::Text(Text::from_static(TOO_MANY))));
                 break;
             }
-            attributes.push((key(name), self.value(value, depth + 1)));
+            attributes.push((entry_name(name), self.value(value, depth + 1)));
         }
         Value::Map(attributes.into())
     }

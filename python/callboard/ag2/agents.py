@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from callboard import EventKind
 
@@ -58,22 +58,28 @@ def sender_and_recipient(sender: Any, recipient: Any) -> dict[str, Any]:
 
 def mark_internal(agent: Any) -> None:
     """Keep in mind that AG2 made this agent for its own use."""
-    _internal[id(agent)] = agent
+    key = id(agent)
+    _internal[key] = ref(agent, lambda _: _internal.pop(key, None))
 
 
 def internal(*agents: Any) -> dict[str, bool]:
     """Give the mark of what an agent of AG2's own does; nothing where all are the program's."""
-    return {keys.AGENT_INTERNAL: True} if any(map(_is_internal, agents)) else {}
+    for agent in agents:
+        if is_internal(agent):
+            return {keys.AGENT_INTERNAL: True}
+    return {}
 
 
-def _is_internal(agent: Any) -> bool:
-    name = name_of(agent)
-    if isinstance(name, str) and (name in _INTERNAL_NAMES or name.startswith(_INTERNAL_BEGINNINGS)):
+def is_internal(agent: Any) -> bool:
+    """Whether this is an agent of AG2's own."""
+    marked = _internal.get(id(agent))
+    if marked is not None and marked() is agent:
         return True
-    return agent is not None and _internal.get(id(agent)) is agent
+    name = name_of(agent)
+    return isinstance(name, str) and (name in _INTERNAL_NAMES or name.startswith(_INTERNAL_BEGINNINGS))
 
 
-_internal: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_internal: dict[int, ref[Any]] = {}
 
 # Names that AG2 keeps for its executors of tools, and for agents that it puts around a chat that is handed to.
 _INTERNAL_NAMES = frozenset({"_Group_Tool_Executor", "_Swarm_Tool_Executor"})

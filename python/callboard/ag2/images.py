@@ -5,10 +5,7 @@ length and hash in its place:
 
     callboard:image/png;bytes=12345;sha256=6b86b273ff34fce1
 
-Addresses on the web stay. The program's messages are not touched: a message with such a part is recorded as another,
-which is the same object as long as the message is the same, for a history shares what it has in common with the one
-before by identity. Messages without images, most, are recorded as they are, and the beginning of a history that is
-known is compared as a whole rather than message by message.
+Addresses on the web stay. The program's messages are not touched: a message with such a part is recorded as another.
 """
 
 from __future__ import annotations
@@ -18,47 +15,21 @@ import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
-from weakref import WeakKeyDictionary
 
 from callboard import SpanContext
 
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.ASCII)
 
-NEWEST_COMPARED = 2
-"""How many of the newest known messages are read again each time: programs change messages in place."""
-
-MOST_HISTORIES = 64
-"""How many histories of an agent are known; beyond, all are forgotten."""
-
 MOST_REFERENCES = 1024
 """How many references are known; beyond, all are forgotten."""
 
 
-_Known = tuple[list[Any], list[Any]]
-"""A history as it came last, and as it was recorded."""
-
-_NOTHING: _Known = ([], [])
-
-_known: WeakKeyDictionary[Any, dict[tuple[Any, ...], _Known]] = WeakKeyDictionary()
 _references: dict[tuple[int, int], str] = {}
 
 
 def history(span: SpanContext, agent: Any, messages: list[Any], *peer: Any) -> Any:
     """Make an agent's messages with a peer one value, without the data of images; see `SpanContext.messages`."""
-    histories = _histories(agent)
-    given, before = histories.get(peer, _NOTHING)
-    shared = _shared(given, messages)
-    again = max(0, shared - NEWEST_COMPARED)
-    recorded = before[:again]
-    for index, message in enumerate(messages[again:], again):
-        one = by_reference(message)
-        if index < shared and one is not message and before[index] == one:
-            one = before[index]
-        recorded.append(one)
-    if len(histories) >= MOST_HISTORIES and peer not in histories:
-        histories.clear()
-    histories[peer] = (messages[:], recorded)
-    return span.messages((id(agent), *peer), recorded)
+    return span.messages((id(agent), *peer), messages, by_reference)
 
 
 def by_reference(message: Any) -> Any:
@@ -69,26 +40,6 @@ def by_reference(message: Any) -> Any:
     parts = [_part(part) for part in content]
     is_same = all(part is before for part, before in zip(parts, content, strict=False))
     return message if is_same else {**message, "content": parts}
-
-
-def _histories(agent: Any) -> dict[tuple[Any, ...], _Known]:
-    """What is known of an agent's histories; it goes with the agent. Nothing where that cannot be."""
-    try:
-        histories = _known.get(agent)
-        if histories is None:
-            histories = _known[agent] = {}
-    except TypeError:
-        return {}
-    return histories
-
-
-def _shared(given: list[Any], messages: list[Any]) -> int:
-    """How many messages at the beginning are known: all that came before, or none."""
-    length = len(given)
-    try:
-        return length if messages[:length] == given else 0
-    except Exception:  # Whatever a message holds is compared, and may object.
-        return 0
 
 
 def _part(part: Any) -> Any:

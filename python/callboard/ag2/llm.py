@@ -16,7 +16,7 @@ from callboard.budget import ledger_of
 from . import images, keys
 from .agents import internal, name_of
 from .cost import Usage, record_costs, tokens_used
-from .model import Model, Request, answer_of, output_messages
+from .model import Model, Request, answer_of
 from .patching import Patches, Steps
 from .reply import Attempt, Reply
 from .scope import Scope, current, enclosing, here
@@ -58,9 +58,10 @@ class ModelCall(Scope):
 
     def survived(self, error: BaseException | None) -> list[tuple[Any, str]]:
         """Tell the failures that the call went on from: all but the one that ended it."""
+        if not self.failures:
+            return []
         ending = {_in_words(one) for one in (error, getattr(error, "__cause__", None)) if one is not None}
-        ended = bool(self.failures) and self.failures[-1][1] in ending
-        return self.failures[:-1] if ended else self.failures
+        return self.failures[:-1] if self.failures[-1][1] in ending else self.failures
 
 
 def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None) -> None:
@@ -109,10 +110,10 @@ def llm_call(function: str, wrapper: Any, /, **config: Any) -> Steps:
     _record_failures(span, call, error, request, messages)
     attributes = _llm_create(call, model, request, messages)
     if error is None:
-        attributes[keys.LLM_RESPONSE] = answer_of(response)
+        attributes[keys.LLM_RESPONSE], output = answer_of(response)
         attributes[keys.LLM_IS_CACHED] = bool(call.usages) and call.usages[-1].is_cached
         attributes[keys.LLM_COST] = getattr(response, "cost", None)
-        _record_answer(span, call, response)
+        _record_answer(span, call, response, output)
     else:
         attributes[keys.LLM_RESPONSE] = _in_words(error)
     attributes[keys.LLM_IS_ERROR] = error is not None
@@ -132,12 +133,9 @@ def _context(parent: SpanContext, agent: Any, messages: Any) -> Any:
 
 def _llm_create(call: ModelCall, model: Model, request: Request, messages: Any) -> dict[str, Any]:
     return {
+        **model.about,
         keys.INVOCATION_ID: call.span.core_span_id if call.span is not None else None,
-        keys.CLIENT_ID: model.client_id,
-        keys.WRAPPER_ID: model.wrapper_id,
-        keys.CLIENT_API_TYPE: model.api_type,
         keys.CLIENT_MODEL: request.name_of(model),
-        keys.CLIENT_BASE_URL: model.base_url,
         keys.AGENT_TYPE: type(call.agent).__name__ if call.agent is not None else None,
         keys.AGENT_NAME: name_of(call.agent),
         keys.LLM_PARAMS: request.parameters(model, messages),
@@ -156,16 +154,15 @@ def _in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _record_answer(span: SpanContext, call: ModelCall, response: Any) -> None:
+def _record_answer(span: SpanContext, call: ModelCall, response: Any, output: list[dict[str, Any]]) -> None:
     attributes = tokens_used(call.usages, response)
     if attributes and (made_for := enclosing(Selection)) is not None:
         made_for.count_model_call(attributes[keys.GEN_AI_INPUT_TOKENS], attributes[keys.GEN_AI_OUTPUT_TOKENS])
     attributes[keys.GEN_AI_RESPONSE_MODEL] = getattr(response, "model", None)
     attributes[keys.GEN_AI_RESPONSE_ID] = getattr(response, "id", None)
-    messages = output_messages(response)
-    if messages:
-        attributes[keys.GEN_AI_OUTPUT_MESSAGES] = messages
-        attributes[keys.GEN_AI_FINISH_REASONS] = [message["finish_reason"] for message in messages]
+    if output:
+        attributes[keys.GEN_AI_OUTPUT_MESSAGES] = output
+        attributes[keys.GEN_AI_FINISH_REASONS] = [message["finish_reason"] for message in output]
     span.set_attributes(attributes)
     if call.streamed:
         text = "".join(call.streamed)

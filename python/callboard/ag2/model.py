@@ -54,17 +54,20 @@ class Model:
 
     def __init__(self, wrapper: Any, client: Any, config: dict[str, Any]) -> None:
         self.client = client
-        self.client_id = str(id(client))
-        self.wrapper_id = str(id(wrapper))
         self.config = config
         self.config_as_read = dict(config)
         self.api_type = config.get("api_type") or config.get("model_client_cls") or "openai"
         self.provider = _provider(str(self.api_type))
         self.name = config.get("model")
-        self.base_url = base_url_of(client)
         self.parameters = sent_parameters(wrapper, config)
         self.attributes = request_attributes(config)
         self.attributes[keys.GEN_AI_PROVIDER] = self.provider
+        self.about = {
+            keys.CLIENT_ID: str(id(client)),
+            keys.WRAPPER_ID: str(id(wrapper)),
+            keys.CLIENT_API_TYPE: self.api_type,
+            keys.CLIENT_BASE_URL: base_url_of(client),
+        }
 
 
 _models: WeakKeyDictionary[Any, dict[int, Model]] = WeakKeyDictionary()
@@ -111,8 +114,10 @@ class Request:
 
     def answered_by(self, response: Any) -> Model:
         """Find the model whose answer AG2 returned."""
+        if len(self.wrapper._clients) == 1:
+            return self.model
         index = getattr(response, "config_id", None)
-        if index is None and len(self.wrapper._clients) > 1:
+        if index is None:
             known = getattr(self.wrapper, "_response_metadata", {}).get(getattr(response, "id", None), {})
             index = known.get("config_id")
         return model_at(self.wrapper, index) if isinstance(index, int) else self.model
@@ -180,55 +185,42 @@ def _provider(api_type: str) -> str:
     return _PROVIDERS.get(plain, plain)
 
 
-def output_messages(response: Any) -> list[dict[str, Any]]:
-    """Put the answer as messages made of parts, as in the GenAI conventions; none where it has no choices."""
-    return [_output_message(choice) for choice in getattr(response, "choices", None) or ()]
+def answer_of(response: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """Put the answer as plain data, and as messages made of parts, as in the GenAI conventions.
 
-
-def answer_of(response: Any) -> Any:
-    """Put the answer as plain data; leave it as it is where it has no choices."""
+    Where it has no choices it is left as it is, and there are no messages.
+    """
     choices = getattr(response, "choices", None)
     if choices is None:
-        return response
-    return {
-        "id": getattr(response, "id", None),
-        "model": getattr(response, "model", None),
-        "choices": [{"finish_reason": choice.finish_reason, "message": _plain_message(choice)} for choice in choices],
-    }
+        return response, []
+    plain: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
+    for choice in choices:
+        reason = getattr(choice, "finish_reason", None)
+        message, parts = _message_of(choice)
+        plain.append({"finish_reason": reason, "message": message})
+        messages.append({"role": "assistant", "parts": parts, "finish_reason": reason})
+    said = {"id": getattr(response, "id", None), "model": getattr(response, "model", None), "choices": plain}
+    return said, messages
 
 
-def _output_message(choice: Any) -> dict[str, Any]:
+def _message_of(choice: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Read a choice's message: as plain data, and its parts."""
     message = getattr(choice, "message", None)
-    content = getattr(message, "content", getattr(choice, "text", None))
-    parts: list[dict[str, Any]] = []
-    if content is not None:
-        parts.append({"type": "text", "content": content})
-    for call in getattr(message, "tool_calls", None) or ():
-        name, arguments = call.function.name, call.function.arguments
-        parts.append({"type": "tool_call", "id": call.id, "name": name, "arguments": arguments})
-    call = getattr(message, "function_call", None)
-    if call is not None:
-        parts.append({"type": "tool_call", "name": call.name, "arguments": call.arguments})
-    return {"role": "assistant", "parts": parts, "finish_reason": getattr(choice, "finish_reason", None)}
-
-
-def _plain_message(choice: Any) -> dict[str, Any]:
-    message = getattr(choice, "message", None)
-    plain: dict[str, Any] = {
-        "role": "assistant",
-        "content": getattr(message, "content", getattr(choice, "text", None)),
-    }
+    # Asked only where it is needed: a field that is not there takes long to be missed.
+    content = getattr(choice, "text", None) if message is None else getattr(message, "content", None)
+    plain: dict[str, Any] = {"role": "assistant", "content": content}
+    parts: list[dict[str, Any]] = [] if content is None else [{"type": "text", "content": content}]
     calls = getattr(message, "tool_calls", None)
     if calls:
-        plain["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.function.name, "arguments": call.function.arguments},
-            }
-            for call in calls
-        ]
+        plain["tool_calls"] = []
+        for call in calls:
+            name, arguments = call.function.name, call.function.arguments
+            function = {"name": name, "arguments": arguments}
+            plain["tool_calls"].append({"id": call.id, "type": "function", "function": function})
+            parts.append({"type": "tool_call", "id": call.id, "name": name, "arguments": arguments})
     call = getattr(message, "function_call", None)
     if call is not None:
         plain["function_call"] = {"name": call.name, "arguments": call.arguments}
-    return plain
+        parts.append({"type": "tool_call", "name": call.name, "arguments": call.arguments})
+    return plain, parts

@@ -108,7 +108,8 @@ def attempt_opened(attempt: Attempt) -> SpanContext | None:
     if reply.span is None:
         return None
     attributes = {**reply.about, **_named(tried), keys.MESSAGES: reply.history(attempt.messages)}
-    return reply.span.start_child(SpanKind.REPLY_FUNCTION, attributes, start_ns=attempt.started_ns)
+    span: SpanContext = reply.span.start_child(SpanKind.REPLY_FUNCTION, attributes, start_ns=attempt.started_ns)
+    return span
 
 
 def attempt_ended(attempt: Attempt, result: Any, error: BaseException | None) -> None:
