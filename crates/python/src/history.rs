@@ -4,9 +4,9 @@
 //! that came last from the same owner: by identity, which costs almost nothing, and the newest messages and a few older
 //! ones in turn by value too, since programs change message dicts in place.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use callboard_core::{Context, Message, Value};
+use callboard_core::{Context, Message};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -80,7 +80,7 @@ impl Histories {
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
         known.forget_what_differs(&messages, policy);
         for message in messages.iter().skip(known.messages.len()) {
-            let context = known.newest().push(Message::new(recorded(&message, policy)));
+            let context = known.newest().push(recorded(&message, policy));
             known.messages.push((message.unbind(), context));
         }
         let context = known.newest();
@@ -120,16 +120,16 @@ fn as_list<'py>(messages: &Bound<'py, PyAny>) -> Option<Bound<'py, PyList>> {
 fn only_message(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Context {
     match message.is_none() {
         true => Context::empty(),
-        false => Context::empty().push(Message::new(recorded(message, policy))),
+        false => Context::empty().push(recorded(message, policy)),
     }
 }
 
-/// A message's value, as it is recorded.
-fn recorded(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Value {
+/// A message as it is recorded.
+fn recorded(message: &Bound<'_, PyAny>, policy: Option<&ContentPolicy>) -> Arc<Message> {
     let value = to_value(message);
     match policy {
         Some(policy) => policy.message(message.py(), value),
-        None => value,
+        None => Message::new(value),
     }
 }
 
@@ -212,7 +212,6 @@ impl Known {
         else {
             return false;
         };
-        let value = recorded(&message, policy);
-        context.newest().is_some_and(|known| *known.body() == value)
+        context.newest().is_some_and(|known| **known == *recorded(&message, policy))
     }
 }

@@ -5,5 +5,6 @@ mod current;
 mod diagram;
 mod findings;
 mod mermaid_reads;
+mod message_costs;
 mod pricing;
 mod recording;
