@@ -4,26 +4,27 @@
 //! records of a run ──▶ detectors, one state a run ──▶ the same records, and `finding` events among them
 //! ```
 //!
-//! A detector is exact: it tells what was said, done or paid twice, and guesses nothing. Each tells a thing once. They see
-//! what providers see, on the pipeline's thread, and what they keep is bounded.
+//! A detector is exact: it tells what was said, done or paid twice, and guesses nothing; a number that is an estimate is told
+//! as "about". Each tells a thing once. They see what providers see, on the pipeline's thread, and what they keep is bounded.
 
 mod contexts;
 mod groups;
 mod handoffs;
 mod messages;
+mod prefixes;
 mod tools;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use callboard_core::{
-    Event, EventKind, Record, RecordProcessor, SpanHead, SpanId, UnixNanos, Value,
+    Attribute, Event, EventKind, Record, RecordProcessor, SpanHead, SpanId, UnixNanos, Value,
 };
 
 /// The kind of the event that tells of a finding.
 pub const FINDING: &str = "finding";
-/// Which finding it is: `ping_pong`, `repeated_tool_call`, `hand_off_cycle`, `agent_never_chosen`, `costly_selection`
-/// or `idle_context`.
+/// Which finding it is: `ping_pong`, `repeated_tool_call`, `hand_off_cycle`, `agent_never_chosen`, `costly_selection`,
+/// `idle_context` or `broken_prompt_cache`.
 pub const FINDING_KIND: &str = "callboard.finding";
 /// The finding in a sentence.
 pub const FINDING_TEXT: &str = "callboard.finding.text";
@@ -51,6 +52,8 @@ struct Finding {
     kind: &'static str,
     text: String,
     spans: Vec<SpanId>,
+    /// What else is told of it.
+    more: Vec<Attribute>,
     /// The span in which it shows, which has not ended.
     at: Arc<SpanHead>,
     time_unix_ns: UnixNanos,
@@ -101,17 +104,19 @@ fn of_a_run() -> Vec<Box<dyn Detector>> {
         Box::<handoffs::HandOffCycles>::default(),
         Box::<groups::Groups>::default(),
         Box::<contexts::IdleContexts>::default(),
+        Box::<prefixes::BrokenPrefixes>::default(),
     ]
 }
 
 impl From<Finding> for Event {
     fn from(finding: Finding) -> Self {
         let spans: Vec<Value> = finding.spans.iter().map(|span| span.to_string().into()).collect();
-        let attributes = vec![
+        let mut attributes = vec![
             (FINDING_KIND.into(), finding.kind.into()),
             (FINDING_TEXT.into(), finding.text.into()),
             (FINDING_SPANS.into(), spans.into()),
         ];
+        attributes.extend(finding.more);
         let kind = EventKind::from_value(FINDING);
         Self { span: finding.at, kind, time_unix_ns: finding.time_unix_ns, attributes }
     }

@@ -1,5 +1,6 @@
 //! Behaviour of the callboard crate, a module each.
 
+mod broken_caches;
 mod costs;
 mod current;
 mod diagram;
