@@ -30,6 +30,15 @@ pub const FINDING_KIND: &str = "callboard.finding";
 pub const FINDING_TEXT: &str = "callboard.finding.text";
 /// The ids of the spans that show it, in order.
 pub const FINDING_SPANS: &str = "callboard.finding.spans";
+/// Of a broken prompt cache, what was changed: `system_message`, `tools`, or messages that were `changed`, `removed` or
+/// `inserted`.
+pub const FINDING_CHANGE: &str = "callboard.finding.change";
+/// Of a broken prompt cache, the place in the history from which on nothing is shared, counted from 0.
+pub const FINDING_INDEX: &str = "callboard.finding.index";
+/// Of a broken prompt cache, the role of the message at that place.
+pub const FINDING_ROLE: &str = "callboard.finding.role";
+/// Of a broken prompt cache, about how many tokens that the first call had sent were sent again past it.
+pub const FINDING_TOKENS: &str = "callboard.finding.tokens";
 
 /// How many runs at a time are looked at. What further ones do is not.
 const MOST_RUNS: usize = 256;

@@ -16,17 +16,10 @@ use callboard_core::{Context, EventKind, Message, Record, SpanEnded, SpanHead, S
 use callboard_core::{Status, Value, keys};
 use similar::DiffOp;
 
-use super::{Detector, Finding, MOST_KEPT};
+use super::{
+    Detector, FINDING_CHANGE, FINDING_INDEX, FINDING_ROLE, FINDING_TOKENS, Finding, MOST_KEPT,
+};
 use crate::said::{ASKING_AGENT, INPUT_MESSAGES, Said, TOOL_DEFINITIONS, is_instruction, role_of};
-
-/// What was changed.
-const FINDING_CHANGE: &str = "callboard.finding.change";
-/// The place in the history from which on nothing is shared, counted from 0.
-const FINDING_INDEX: &str = "callboard.finding.index";
-/// The role of the message there.
-const FINDING_ROLE: &str = "callboard.finding.role";
-/// About how many tokens were sent again.
-const FINDING_TOKENS: &str = "callboard.finding.tokens";
 
 /// So many bytes of text are about a token, where the service tells no number.
 const BYTES_A_TOKEN: u64 = 4;

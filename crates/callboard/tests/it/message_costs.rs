@@ -280,6 +280,27 @@ fn a_long_conversation_is_read_at_once_and_each_of_its_messages_kept_once() {
     assert_eq!(messages.iter().map(|one| one.calls).sum::<u64>(), 1_000 * 1_001 / 2);
 }
 
+#[test]
+fn so_many_messages_are_kept_and_the_oldest_runs_go_first() {
+    let (manager, costs) = tracked();
+    let long = |length: usize| {
+        (0..length).fold(Context::empty(), |history, number| {
+            history.push(Message::new(message("user", &format!("message {number}"))))
+        })
+    };
+    for (name, length) in [("one", 90_000), ("two", 90_000), ("three", 90_000), ("four", 300_000)] {
+        let run = manager.start_run(name, []);
+        make(&run, Call { history: long(length), billed: (1_000_000, 0), ..Call::default() });
+        run.end();
+    }
+    let messages = costs.cost_by_message(usize::MAX);
+    let mut runs: Vec<_> = messages.iter().map(|message| message.run.as_str()).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    assert_eq!((runs, messages.len()), (vec!["three", "two"], 180_000));
+    assert_eq!(costs.total().picodollars(), 4_000_000, "sums lose nothing");
+}
+
 /// A call in a random run: which earlier history it goes on from, with which messages, whose, and what was billed.
 type Step = (usize, Vec<usize>, usize, (i64, i64), (i64, i64), Option<usize>);
 

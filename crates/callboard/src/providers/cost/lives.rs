@@ -150,8 +150,17 @@ impl Lives {
 
     /// Whether so many messages more may be kept, where need be without those of runs that ended.
     fn has_room(&mut self, messages: usize) -> bool {
-        while self.nodes + messages > MOST_NODES {
-            let Some(oldest) = self.oldest_ended() else { return false };
+        if self.nodes + messages <= MOST_NODES {
+            return true;
+        }
+        let ended = self.runs.values().filter(|run| run.has_ended);
+        let forgettable: usize = ended.map(|run| run.tree.nodes.len() - 1).sum();
+        if self.nodes - forgettable + messages > MOST_NODES {
+            return false;
+        }
+        while self.nodes + messages > MOST_NODES
+            && let Some(oldest) = self.oldest_ended()
+        {
             self.forget(oldest);
         }
         true

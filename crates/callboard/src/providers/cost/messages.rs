@@ -5,9 +5,10 @@ use std::fmt;
 
 use callboard_core::Text;
 
-use super::lives::{Lives, Run};
+use super::lives::{Lives, Run, ToolSet};
 use super::money::Money;
 use super::tree::{Step, WEIGHT_BITS, Weight};
+use crate::providers::page::one_line;
 
 /// The role of what stands for the definitions of tools.
 const TOOLS: &str = "tools";
@@ -84,13 +85,57 @@ impl fmt::Display for MessageCost {
 
 /// The messages of all runs, the dearest first; of those that cost the same, the one of more tokens.
 pub(super) fn dearest_messages(lives: &Lives, limit: usize) -> Vec<MessageCost> {
-    let mut messages: Vec<_> = lives.runs().flat_map(messages_of).collect();
-    messages.sort_by_key(|message| {
-        let tokens = message.input_tokens.saturating_add(message.output_tokens);
-        std::cmp::Reverse((message.cost(), tokens))
-    });
+    let mut messages: Vec<_> = lives.runs().flat_map(sent_in).collect();
+    messages.sort_by_key(|message| std::cmp::Reverse(message.rank()));
     messages.truncate(limit);
-    messages
+    messages.iter().map(Sent::told).collect()
+}
+
+/// A message, with its part in what was billed.
+struct Sent<'a> {
+    run: &'a Run,
+    what: What<'a>,
+    calls: u64,
+    input_cost: Money,
+    input_tokens: u64,
+}
+
+enum What<'a> {
+    Message(Life),
+    Tools(&'a ToolSet),
+}
+
+impl Sent<'_> {
+    fn rank(&self) -> (Money, u64) {
+        match &self.what {
+            What::Message(life) => (
+                self.input_cost + life.output,
+                self.input_tokens.saturating_add(life.output_tokens),
+            ),
+            What::Tools(_) => (self.input_cost, self.input_tokens),
+        }
+    }
+
+    fn told(&self) -> MessageCost {
+        let share = self.rank().0.usd() / self.run.cost.usd();
+        let told = match &self.what {
+            What::Message(life) => told(self.run, life),
+            What::Tools(tools) => MessageCost {
+                role: TOOLS.to_owned(),
+                agent: owned(Some(&tools.agent).filter(|agent| !agent.is_empty())),
+                text: Some(one_line(&tools.names).into_owned()),
+                ..MessageCost::default()
+            },
+        };
+        MessageCost {
+            run: self.run.name.to_string(),
+            calls: self.calls,
+            input_tokens: self.input_tokens,
+            input_cost: self.input_cost,
+            share: if share.is_finite() { share } else { 0.0 },
+            ..told
+        }
+    }
 }
 
 /// A message: the same words, for the same time in a history. What several agents have in their histories is one message.
@@ -102,7 +147,7 @@ struct Life {
     output_tokens: u64,
 }
 
-fn messages_of(run: &Run) -> Vec<MessageCost> {
+fn sent_in(run: &Run) -> Vec<Sent<'_>> {
     let lives = lives_of(run);
     let weighed: Vec<_> = lives
         .iter()
@@ -111,28 +156,18 @@ fn messages_of(run: &Run) -> Vec<MessageCost> {
         .collect();
     let costs = shares(run.input.picodollars(), &weighed, |weight| weight.cost);
     let tokens = shares(run.input_tokens.into(), &weighed, |weight| weight.tokens);
-    let told = lives.iter().map(|life| told(run, life));
-    let tools = run.tool_sets.iter().map(|tools| MessageCost {
-        role: TOOLS.to_owned(),
-        agent: owned(Some(&tools.agent).filter(|agent| !agent.is_empty())),
-        text: Some(tools.names.to_string()),
-        ..MessageCost::default()
-    });
-    let told = told.chain(tools).zip(weighed).zip(costs.into_iter().zip(tokens));
-    told.map(|((message, (weight, _)), (cost, tokens))| {
-        let input_cost = Money::from_picodollars(cost);
-        let whole = input_cost + message.output_cost;
-        let share = whole.usd() / run.cost.usd();
-        MessageCost {
-            run: run.name.to_string(),
+    let messages = lives.into_iter().map(What::Message);
+    let all = messages.chain(run.tool_sets.iter().map(What::Tools));
+    let billed = weighed.iter().zip(costs.into_iter().zip(tokens));
+    all.zip(billed)
+        .map(|(what, ((weight, _), (cost, tokens)))| Sent {
+            run,
+            what,
             calls: weight.calls,
+            input_cost: Money::from_picodollars(cost),
             input_tokens: u64::try_from(tokens).unwrap_or(0),
-            input_cost,
-            share: if share.is_finite() { share } else { 0.0 },
-            ..message
-        }
-    })
-    .collect()
+        })
+        .collect()
 }
 
 /// What is told of a message, without what it cost to send it.
