@@ -297,6 +297,10 @@ class CostTrackerProvider:
         """Give nothing."""
         return {}
 
+    def cost_by_message(self, limit: int | None = 20) -> list[dict[str, Any]]:
+        """Give nothing."""
+        return []
+
     def report(self) -> str:
         """Give nothing."""
         return ""

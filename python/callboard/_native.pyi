@@ -392,6 +392,17 @@ class CostTrackerProvider:
         """US dollars by model, the dearest first. They add up to the total."""
     def cost_by_chat(self) -> dict[str, float]:
         """US dollars by the nearest chat around the call, the dearest first. They add up to the total."""
+    def cost_by_message(self, limit: int | None = 20) -> list[dict[str, Any]]:
+        """What each message cost over its life, a dict a message, the dearest first; `limit` of them, None for all.
+
+        A message is paid for when a model makes it, and each time that a call carries it. A dict has its `run`; who
+        said it: `role` (`tools` for the definitions of an agent's tools), `agent` and `tool`, None where unknown;
+        `text`, its beginning on one line, None where messages are not recorded; `calls`, how many carried it;
+        `input_tokens`, `input_cost_usd` for these; `output_tokens`, `output_cost_usd` for making it; `cost_usd`, the
+        two; `share`, its part in the run's cost from 0 to 1; `in_words`, a sentence; and `estimated`, always True:
+        services bill a call as a whole, and its input is shared out by length. All `input_cost_usd` add up to what
+        was billed for the input of the calls whose history was recorded.
+        """
     @property
     def unpriced(self) -> list[dict[str, Any]]:
         """The calls that nobody has a price for, a dict a model: `model`, `calls`, `input_tokens`, `output_tokens`."""

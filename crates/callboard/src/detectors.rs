@@ -4,31 +4,41 @@
 //! records of a run ──▶ detectors, one state a run ──▶ the same records, and `finding` events among them
 //! ```
 //!
-//! A detector is exact: it tells what was said, done or paid twice, and guesses nothing. Each tells a thing once. They see
-//! what providers see, on the pipeline's thread, and what they keep is bounded.
+//! A detector is exact: it tells what was said, done or paid twice, and guesses nothing; a number that is an estimate is told
+//! as "about". Each tells a thing once. They see what providers see, on the pipeline's thread, and what they keep is bounded.
 
 mod contexts;
 mod groups;
 mod handoffs;
 mod messages;
+mod prefixes;
 mod tools;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use callboard_core::{
-    Event, EventKind, Record, RecordProcessor, SpanHead, SpanId, UnixNanos, Value,
+    Attribute, Event, EventKind, Record, RecordProcessor, SpanHead, SpanId, UnixNanos, Value,
 };
 
 /// The kind of the event that tells of a finding.
 pub const FINDING: &str = "finding";
-/// Which finding it is: `ping_pong`, `repeated_tool_call`, `hand_off_cycle`, `agent_never_chosen`, `costly_selection`
-/// or `idle_context`.
+/// Which finding it is: `ping_pong`, `repeated_tool_call`, `hand_off_cycle`, `agent_never_chosen`, `costly_selection`,
+/// `idle_context` or `broken_prompt_cache`.
 pub const FINDING_KIND: &str = "callboard.finding";
 /// The finding in a sentence.
 pub const FINDING_TEXT: &str = "callboard.finding.text";
 /// The ids of the spans that show it, in order.
 pub const FINDING_SPANS: &str = "callboard.finding.spans";
+/// Of a broken prompt cache, what was changed: `system_message`, `tools`, or messages that were `changed`, `removed` or
+/// `inserted`.
+pub const FINDING_CHANGE: &str = "callboard.finding.change";
+/// Of a broken prompt cache, the place in the history from which on nothing is shared, counted from 0.
+pub const FINDING_INDEX: &str = "callboard.finding.index";
+/// Of a broken prompt cache, the role of the message at that place.
+pub const FINDING_ROLE: &str = "callboard.finding.role";
+/// Of a broken prompt cache, about how many tokens that the first call had sent were sent again past it.
+pub const FINDING_TOKENS: &str = "callboard.finding.tokens";
 
 /// How many runs at a time are looked at. What further ones do is not.
 const MOST_RUNS: usize = 256;
@@ -51,6 +61,8 @@ struct Finding {
     kind: &'static str,
     text: String,
     spans: Vec<SpanId>,
+    /// What else is told of it.
+    more: Vec<Attribute>,
     /// The span in which it shows, which has not ended.
     at: Arc<SpanHead>,
     time_unix_ns: UnixNanos,
@@ -101,17 +113,19 @@ fn of_a_run() -> Vec<Box<dyn Detector>> {
         Box::<handoffs::HandOffCycles>::default(),
         Box::<groups::Groups>::default(),
         Box::<contexts::IdleContexts>::default(),
+        Box::<prefixes::BrokenPrefixes>::default(),
     ]
 }
 
 impl From<Finding> for Event {
     fn from(finding: Finding) -> Self {
         let spans: Vec<Value> = finding.spans.iter().map(|span| span.to_string().into()).collect();
-        let attributes = vec![
+        let mut attributes = vec![
             (FINDING_KIND.into(), finding.kind.into()),
             (FINDING_TEXT.into(), finding.text.into()),
             (FINDING_SPANS.into(), spans.into()),
         ];
+        attributes.extend(finding.more);
         let kind = EventKind::from_value(FINDING);
         Self { span: finding.at, kind, time_unix_ns: finding.time_unix_ns, attributes }
     }

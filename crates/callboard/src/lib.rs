@@ -39,6 +39,7 @@
 
 pub mod detectors;
 pub mod providers;
+mod said;
 
 use std::sync::Arc;
 
@@ -48,10 +49,12 @@ pub use callboard_otlp as otlp;
 
 pub use self::detectors::Detectors;
 pub use self::providers::cost::{
-    CostSummary, CostTrackerConfig, Money, Prices, PricesError, Pricing, Share, Unpriced,
+    CostSummary, CostTrackerConfig, MessageCost, Money, Prices, PricesError, Pricing, Share,
+    Unpriced,
 };
 pub use self::providers::mermaid::{DiagramOptions, Interaction, MermaidConfig};
 pub use self::providers::{CostTrackerProvider, MermaidDiagramProvider};
+pub use self::said::said_bytes;
 
 /// A manager that prices model calls by the price table.
 pub fn manager() -> InstrumentationManager {

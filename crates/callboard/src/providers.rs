@@ -2,7 +2,7 @@
 
 pub mod cost;
 pub mod mermaid;
-mod page;
+pub(crate) mod page;
 mod readers;
 
 pub use self::cost::CostTrackerProvider;

@@ -52,6 +52,9 @@ keys! {
     COST_CACHED = "callboard.cost.cached";
     /// A cost event: what the cached answer would have cost, in US dollars.
     COST_SAVED = "callboard.cost.saved";
+    /// A cost event: how much of the cost is for the input, in US dollars. Where the source of the price tells a sum alone, it
+    /// is shared out as another source has it.
+    COST_INPUT = "callboard.cost.input";
     /// A cost event: where its price is from: `configured`, `framework`, `user-prices` or `genai-prices`.
     COST_SOURCE = "callboard.cost.source";
     /// A cost event: the version of the price table or price file that its price is from.

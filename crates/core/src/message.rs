@@ -20,12 +20,18 @@ use crate::value::Value;
 pub struct Message {
     body: Value,
     json: OnceLock<Box<str>>,
+    said_bytes: Option<u64>,
 }
 
 impl Message {
     /// A message with this body.
     pub fn new(body: Value) -> Arc<Self> {
-        Arc::new(Self { body, json: OnceLock::new() })
+        Arc::new(Self { body, json: OnceLock::new(), said_bytes: None })
+    }
+
+    /// A message of which only `body` may be told, though it said `said_bytes` bytes of text.
+    pub fn shortened(body: Value, said_bytes: u64) -> Arc<Self> {
+        Arc::new(Self { body, json: OnceLock::new(), said_bytes: Some(said_bytes) })
     }
 
     /// The message as the program had it.
@@ -38,6 +44,11 @@ impl Message {
         self.json.get_or_init(|| self.body.to_json().into_boxed_str())
     }
 
+    /// How many bytes of text it said before it was shortened; none where the body is all of it.
+    pub fn said_bytes(&self) -> Option<u64> {
+        self.said_bytes
+    }
+
     /// About how many bytes of memory it holds.
     pub fn size_bytes(&self) -> usize {
         self.body.size_bytes()
@@ -46,7 +57,7 @@ impl Message {
 
 impl PartialEq for Message {
     fn eq(&self, other: &Self) -> bool {
-        self.body == other.body
+        self.body == other.body && self.said_bytes == other.said_bytes
     }
 }
 
@@ -97,9 +108,16 @@ impl Context {
 
     /// Its messages, oldest first.
     pub fn messages(&self) -> Vec<&Message> {
-        let mut messages = Vec::with_capacity(self.len());
+        self.messages_after(0)
+    }
+
+    /// Its messages but the first `length`, oldest first. It takes as long as there are of them.
+    pub fn messages_after(&self, length: usize) -> Vec<&Message> {
+        let mut messages = Vec::with_capacity(self.len().saturating_sub(length));
         let mut rest = self;
-        while let Some(link) = &rest.newest {
+        while let Some(link) = &rest.newest
+            && link.length > length
+        {
             messages.push(link.message.as_ref());
             rest = &link.earlier;
         }

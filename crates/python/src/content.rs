@@ -3,13 +3,20 @@
 //! It is applied as a value is read, before anything is queued, compared or shared.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use callboard_core::{Key, Text, Value};
+use callboard_core::{Key, Message, Text, Value};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::guard::quietly;
 use crate::value::{bounded, cut_to_chars};
+
+/// The history that a model is given. Where messages are not recorded, it still tells whose they are, and how long.
+const MODELS_HISTORY: &str = "gen_ai.input.messages";
+
+/// What is told of a message that is not recorded.
+const OF_A_MESSAGE: [&str; 3] = ["role", "name", "tool_call_id"];
 
 /// What stands for a text that could not be redacted: it may hold what must not be told.
 const NOT_REDACTED: &str = "[redaction failed]";
@@ -44,7 +51,8 @@ impl ContentPolicy {
     pub(crate) fn attribute(&self, py: Python<'_>, key: &Key, value: Value) -> Value {
         if matches!(value, Value::Messages(_)) {
             // Its messages have been through `message`.
-            return if self.most_chars == Some(0) { Value::Null } else { value };
+            let is_told = self.most_chars != Some(0) || key == MODELS_HISTORY;
+            return if is_told { value } else { Value::Null };
         }
         let is_content = self.content_keys.contains(key.as_str());
         if is_content && self.most_chars == Some(0) {
@@ -59,14 +67,14 @@ impl ContentPolicy {
     }
 
     /// A message of a history as it is recorded.
-    pub(crate) fn message(&self, py: Python<'_>, value: Value) -> Value {
-        match self.most_chars {
-            Some(0) => Value::Null,
-            most_chars => {
-                let redact = self.redact.as_ref();
-                Rules { redact, most_chars, in_message: true }.apply(py, value)
-            }
-        }
+    pub(crate) fn message(&self, py: Python<'_>, value: Value) -> Arc<Message> {
+        let said_bytes = callboard::said_bytes(&value);
+        let (value, most_chars) = match self.most_chars {
+            Some(0) => (without_words(&value), None),
+            most_chars => (value, most_chars),
+        };
+        let rules = Rules { redact: self.redact.as_ref(), most_chars, in_message: true };
+        Message::shortened(rules.apply(py, value), said_bytes)
     }
 
     /// What was said of an error: it may quote a message, a tool's argument, or what code printed.
@@ -90,6 +98,15 @@ impl ContentPolicy {
             None => text,
         }
     }
+}
+
+/// What is told of a message that is not recorded.
+fn without_words(message: &Value) -> Value {
+    let Value::Map(entries) = message else { return Value::Null };
+    let is_told = |(key, value): &&(Key, Value)| {
+        OF_A_MESSAGE.contains(&key.as_str()) && value.as_str().is_some()
+    };
+    Value::Map(entries.iter().filter(is_told).cloned().collect())
 }
 
 /// What is done with each text of a value: it is redacted, and then cut.

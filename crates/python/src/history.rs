@@ -4,9 +4,9 @@
 //! that came last from the same owner: by identity, which costs almost nothing, and the newest messages and a few older
 //! ones in turn by value too, since programs change message dicts in place.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use callboard_core::{Context, Message, Value};
+use callboard_core::{Context, Message};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -90,7 +90,7 @@ impl Histories {
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
         known.forget_what_differs(&messages, recording);
         for message in messages.iter().skip(known.messages.len()) {
-            let context = known.newest().push(Message::new(recording.value(&message)));
+            let context = known.newest().push(recording.message(&message));
             known.messages.push((message.unbind(), context));
         }
         let context = known.newest();
@@ -131,12 +131,12 @@ impl Recording<'_, '_> {
     fn only(self, message: &Bound<'_, PyAny>) -> Context {
         match message.is_none() {
             true => Context::empty(),
-            false => Context::empty().push(Message::new(self.value(message))),
+            false => Context::empty().push(self.message(message)),
         }
     }
 
-    /// A message's value, as it is recorded.
-    fn value(self, message: &Bound<'_, PyAny>) -> Value {
+    /// A message as it is recorded.
+    fn message(self, message: &Bound<'_, PyAny>) -> Arc<Message> {
         let py = message.py();
         let rewrite = self.rewrite.filter(|_| has_parts(message));
         let value = match rewrite.and_then(|rewrite| quietly(py, rewrite.call1((message,)))) {
@@ -145,14 +145,15 @@ impl Recording<'_, '_> {
         };
         match self.policy {
             Some(policy) => policy.message(py, value),
-            None => value,
+            None => Message::new(value),
         }
     }
 
     /// Whether the message is recorded as `known`.
-    fn is_known(self, message: &Bound<'_, PyAny>, known: &Value) -> bool {
+    fn is_known(self, message: &Bound<'_, PyAny>, known: &Message) -> bool {
         let is_as_it_is = self.policy.is_none() && !has_parts(message);
-        (is_as_it_is && is_plainly(known, message.as_borrowed())) || self.value(message) == *known
+        (is_as_it_is && is_plainly(known.body(), message.as_borrowed()))
+            || *self.message(message) == *known
     }
 }
 
@@ -240,6 +241,6 @@ impl Known {
         else {
             return false;
         };
-        context.newest().is_some_and(|known| recording.is_known(&message, known.body()))
+        context.newest().is_some_and(|known| recording.is_known(&message, known))
     }
 }

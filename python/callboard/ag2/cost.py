@@ -51,6 +51,7 @@ def record_costs(
             _add_what_was_used(attributes, usage, last)
             if request.has_price(model):
                 attributes[keys.COST_CONFIGURED] = usage.tokens.get("cost")
+                attributes.update(_of_the_input(usage, request.price_of(model)))
                 attributes[keys.INVOCATION_ID] = span.core_span_id
             else:
                 attributes[keys.COST_FRAMEWORK] = usage.tokens.get("cost")
@@ -84,6 +85,14 @@ def _add_what_was_used(attributes: dict[str, Any], usage: Usage, response: Any) 
     _add_details(attributes, response, keys.CACHE_READ_TOKENS, keys.CACHE_WRITE_TOKENS, keys.REASONING_TOKENS)
     if usage.is_cached:
         attributes[keys.COST_CACHED] = True
+
+
+def _of_the_input(usage: Usage, price: Any) -> dict[str, float]:
+    """Tell the input's part of a cost by a configured price: US dollars for 1,000 tokens of input, and of output."""
+    try:
+        return {keys.COST_INPUT: (usage.tokens.get("prompt_tokens") or 0) * float(price[0]) / 1000}
+    except (IndexError, KeyError, TypeError, ValueError):
+        return {}  # AG2 takes what it can use, and warns of the rest.
 
 
 def _add_details(

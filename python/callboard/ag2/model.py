@@ -128,7 +128,11 @@ class Request:
 
     def has_price(self, model: Model) -> bool:
         """Whether the program configured a price for the model."""
-        return model.config.get("price", self.config.get("price")) is not None
+        return self.price_of(model) is not None
+
+    def price_of(self, model: Model) -> Any:
+        """Return the price that the program configured for the model, if any."""
+        return model.config.get("price", self.config.get("price"))
 
     def attributes(self) -> dict[str, Any]:
         """Describe the request in the GenAI conventions' words."""

@@ -87,7 +87,7 @@ def test_what_a_call_records(recorder, traced, serve):
 
 def recorded(cost):
     """A COST event as the hook records it, without what the pipeline's cost module adds."""
-    added = {"ag2.cost", "callboard.cost.source", "callboard.cost.saved"}
+    added = {"ag2.cost", "callboard.cost.input", "callboard.cost.source", "callboard.cost.saved"}
     return {key: value for key, value in cost.items() if key not in added}
 
 

@@ -43,6 +43,7 @@ impl Detector for IdleContexts {
                     context.len()
                 ),
                 spans,
+                more: Vec::new(),
                 at: span.clone(),
                 time_unix_ns: span.start_unix_ns,
             });

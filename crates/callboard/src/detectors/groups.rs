@@ -113,7 +113,14 @@ impl Group {
         let names = never.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
         let text = format!("{names} was never chosen in {} selections", self.selections.len());
         let spans = self.selections.clone();
-        Some(Finding { kind: "agent_never_chosen", text, spans, at: at.clone(), time_unix_ns })
+        Some(Finding {
+            kind: "agent_never_chosen",
+            text,
+            spans,
+            more: Vec::new(),
+            at: at.clone(),
+            time_unix_ns,
+        })
     }
 
     fn costly_selection(&self, (at, time_unix_ns): At<'_>) -> Option<Finding> {
@@ -127,6 +134,7 @@ impl Group {
             kind: "costly_selection",
             text,
             spans,
+            more: Vec::new(),
             at: at.clone(),
             time_unix_ns,
         })

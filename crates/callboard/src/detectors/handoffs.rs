@@ -49,6 +49,7 @@ impl Detector for HandOffCycles {
                 kind: "hand_off_cycle",
                 text: format!("hand-offs go round: {} → {}", circle.join(" → "), circle[0]),
                 spans: spans.map(|hand_off| hand_off.span).collect(),
+                more: Vec::new(),
                 at: event.span.clone(),
                 time_unix_ns: event.time_unix_ns,
             });

@@ -54,6 +54,7 @@ impl Detector for PingPong {
                     kind: "ping_pong",
                     text: format!("{one} and {two} say the same to each other again and again"),
                     spans,
+                    more: Vec::new(),
                     at: event.span.clone(),
                     time_unix_ns: event.time_unix_ns,
                 });

@@ -39,6 +39,7 @@ impl Detector for RepeatedToolCalls {
                 kind: "repeated_tool_call",
                 text: format!("{name} was called {REPEATED} times with the same arguments"),
                 spans: spans.clone(),
+                more: Vec::new(),
                 at: event.span.clone(),
                 time_unix_ns: event.time_unix_ns,
             });

@@ -9,6 +9,19 @@
 //! Money is counted in whole picodollars, so that sums are equal in whatever order and however they are grouped;
 //! floats stand at the edges alone. A call whose price nobody knows is *unpriced*, never free.
 //!
+//! # What a message costs over its life
+//!
+//! ```text
+//! llm_call ─▶ its history, as a node of a tree ─┐
+//! COST     ─▶ the input's cost, at that node    ├─▶ when it is read: sums along the tree, and shares of them by length
+//! llm_call ends ─▶ the output's cost, at what it said ─┘
+//! ```
+//!
+//! A message is paid for when it is made, and each time that it is sent. Services bill a call as a whole, so what a message of
+//! it costs is an estimate: the input's tokens and its cost are shared out among the call's messages, and the definitions of
+//! its tools, by their lengths. What they have adds up to what was billed, exactly. The discount of a prompt cache is shared like
+//! the rest, since services do not tell which messages had it.
+//!
 //! # A price file of one's own
 //!
 //! [`Prices::load`] reads JSON: prices by model, in US dollars per million tokens.
@@ -30,15 +43,19 @@
 //! input tokens do. `version` is told with each price.
 
 mod ledger;
+mod lives;
+mod messages;
 mod money;
 mod places;
 mod prices;
 mod pricing;
 mod report;
 mod tracker;
+mod tree;
 mod user_prices;
 
 pub use self::ledger::{CostSummary, Share, Unpriced};
+pub use self::messages::MessageCost;
 pub use self::money::Money;
 pub use self::prices::{Prices, Tokens};
 pub use self::pricing::Pricing;

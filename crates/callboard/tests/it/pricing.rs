@@ -69,17 +69,17 @@ fn the_first_source_that_knows_a_price_decides() {
         with(framework(known(), 0.5), keys::COST, Value::Null),
     ];
     insta::assert_snapshot!(priced(Prices::default(), cases), @r#"
-    ag2.cost=0.00075 callboard.cost.source="genai-prices" callboard.cost.price_version="genai-prices 0.2.1"
+    ag2.cost=0.00075 callboard.cost.source="genai-prices" callboard.cost.input=0.00015 callboard.cost.price_version="genai-prices 0.2.1"
     callboard.cost.unpriced=true
-    callboard.cost.framework=0.5 ag2.cost=0.5 callboard.cost.source="framework"
-    callboard.cost.framework=0.0 ag2.cost=0.00075 callboard.cost.source="genai-prices" callboard.cost.price_version="genai-prices 0.2.1"
+    callboard.cost.framework=0.5 ag2.cost=0.5 callboard.cost.source="framework" callboard.cost.input=0.1
+    callboard.cost.framework=0.0 ag2.cost=0.00075 callboard.cost.source="genai-prices" callboard.cost.input=0.00015 callboard.cost.price_version="genai-prices 0.2.1"
     callboard.cost.framework=0.5 ag2.cost=0.5 callboard.cost.source="framework"
     callboard.cost.framework=0.0 callboard.cost.unpriced=true
-    callboard.cost.configured=0.25 ag2.cost=0.25 callboard.cost.source="configured"
+    callboard.cost.configured=0.25 ag2.cost=0.25 callboard.cost.source="configured" callboard.cost.input=0.05
     callboard.cost.framework=0.5 callboard.cost.configured=0.25 ag2.cost=0.25 callboard.cost.source="configured"
     callboard.cost.framework=0.5 callboard.cost.configured=0.0 ag2.cost=0.0 callboard.cost.source="configured"
     callboard.cost.framework=0.5 callboard.cost.configured="NaN" ag2.cost=0.5 callboard.cost.source="framework"
-    callboard.cost.framework=0.5 ag2.cost=0.5 callboard.cost.source="framework"
+    callboard.cost.framework=0.5 ag2.cost=0.5 callboard.cost.source="framework" callboard.cost.input=0.1
     "#);
 }
 
@@ -91,9 +91,9 @@ fn a_users_file_goes_before_the_table_and_tells_its_version() {
     let other = model_call("anthropic", "claude-haiku-4-5", 1_000, 1_000);
     let cases = vec![known(), unknown(), other, with(known(), keys::COST_FRAMEWORK, 0.5)];
     insta::assert_snapshot!(priced(prices, cases), @r#"
-    ag2.cost=0.0 callboard.cost.source="user-prices" callboard.cost.price_version="mine-3"
-    ag2.cost=0.003 callboard.cost.source="user-prices" callboard.cost.price_version="mine-3"
-    ag2.cost=0.006 callboard.cost.source="genai-prices" callboard.cost.price_version="genai-prices 0.2.1"
+    ag2.cost=0.0 callboard.cost.source="user-prices" callboard.cost.input=0.0 callboard.cost.price_version="mine-3"
+    ag2.cost=0.003 callboard.cost.source="user-prices" callboard.cost.input=0.001 callboard.cost.price_version="mine-3"
+    ag2.cost=0.006 callboard.cost.source="genai-prices" callboard.cost.input=0.001 callboard.cost.price_version="genai-prices 0.2.1"
     callboard.cost.framework=0.5 ag2.cost=0.5 callboard.cost.source="framework"
     "#);
 }
@@ -171,8 +171,8 @@ fn cached_tokens_count_within_the_input() {
         ),
     ];
     insta::assert_snapshot!(priced(Prices::default(), cases), @r#"
-    callboard.llm.cache_read_input_tokens=1000 ag2.cost=0.000675 callboard.cost.source="genai-prices" callboard.cost.price_version="genai-prices 0.2.1"
-    callboard.llm.cache_read_input_tokens=9223372036854775807 ag2.cost=691752902764.1088 callboard.cost.source="genai-prices" callboard.cost.price_version="genai-prices 0.2.1"
-    callboard.llm.cache_read_input_tokens=300 callboard.llm.cache_write_input_tokens=200 ag2.cost=0.00078 callboard.cost.source="genai-prices" callboard.cost.price_version="genai-prices 0.2.1"
+    callboard.llm.cache_read_input_tokens=1000 ag2.cost=0.000675 callboard.cost.source="genai-prices" callboard.cost.input=0.000075 callboard.cost.price_version="genai-prices 0.2.1"
+    callboard.llm.cache_read_input_tokens=9223372036854775807 ag2.cost=691752902764.1088 callboard.cost.source="genai-prices" callboard.cost.input=691752902764.1082 callboard.cost.price_version="genai-prices 0.2.1"
+    callboard.llm.cache_read_input_tokens=300 callboard.llm.cache_write_input_tokens=200 ag2.cost=0.00078 callboard.cost.source="genai-prices" callboard.cost.input=0.00078 callboard.cost.price_version="genai-prices 0.2.1"
     "#);
 }

@@ -1,6 +1,6 @@
 //! `CostTrackerProvider`, as Python sees it.
 
-use callboard::providers::cost::{CostTrackerConfig, Share};
+use callboard::providers::cost::{CostTrackerConfig, MessageCost, Share};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -62,6 +62,29 @@ impl CostTrackerProvider {
         shares(py, &py.detach(|| self.provider.cost_by_chat()))
     }
 
+    /// What each message cost over its life, a dict a message, the dearest first; `limit` of them, None for all.
+    ///
+    /// A message is paid for when a model makes it, and each time that a call carries it. A dict has its `run`; who said it:
+    /// `role` (`tools` for the definitions of an agent's tools), `agent` and `tool`, None where unknown; `text`, its beginning
+    /// on one line, None where messages are not recorded; `calls`, how many carried it; `input_tokens`, `input_cost_usd` for
+    /// these; `output_tokens`, `output_cost_usd` for making it; `cost_usd`, the two; `share`, its part in the run's
+    /// cost from 0 to 1; `in_words`, a sentence; and `estimated`, always True: services bill a call as a whole, and
+    /// its input is shared out by length. All `input_cost_usd` add up to what was billed for the input of the calls
+    /// whose history was recorded.
+    #[pyo3(signature = (limit=20))]
+    fn cost_by_message<'py>(
+        &self,
+        py: Python<'py>,
+        limit: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let limit = limit.unwrap_or(usize::MAX);
+        let list = PyList::empty(py);
+        for message in py.detach(|| self.provider.cost_by_message(limit)) {
+            list.append(message_cost(py, &message)?)?;
+        }
+        Ok(list)
+    }
+
     /// The calls that nobody has a price for, a dict a model: `model`, `calls`, `input_tokens`, `output_tokens`.
     #[getter]
     fn unpriced<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -100,6 +123,25 @@ impl CostTrackerProvider {
             summary.events
         )
     }
+}
+
+fn message_cost<'py>(py: Python<'py>, message: &MessageCost) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("run", &message.run)?;
+    entry.set_item("role", &message.role)?;
+    entry.set_item("agent", &message.agent)?;
+    entry.set_item("tool", &message.tool)?;
+    entry.set_item("text", &message.text)?;
+    entry.set_item("calls", message.calls)?;
+    entry.set_item("input_tokens", message.input_tokens)?;
+    entry.set_item("output_tokens", message.output_tokens)?;
+    entry.set_item("input_cost_usd", message.input_cost.usd())?;
+    entry.set_item("output_cost_usd", message.output_cost.usd())?;
+    entry.set_item("cost_usd", message.cost().usd())?;
+    entry.set_item("share", message.share)?;
+    entry.set_item("in_words", message.to_string())?;
+    entry.set_item("estimated", true)?;
+    Ok(entry)
 }
 
 fn shares<'py>(py: Python<'py>, shares: &[Share]) -> PyResult<Bound<'py, PyDict>> {

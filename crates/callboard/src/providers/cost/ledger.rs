@@ -5,6 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use callboard_core::value::attributes_size_bytes;
 use callboard_core::{Attribute, Event, EventKind, Record, Value, keys};
 
+use super::lives::Lives;
+use super::messages::{MessageCost, dearest_messages};
 use super::money::Money;
 use super::places::{Place, Places, SpanKey};
 use super::prices::Tokens;
@@ -85,6 +87,7 @@ pub(super) struct Ledger {
     models: Shares<String>,
     chats: Shares<Option<SpanKey>>,
     unpriced: Shares<String>,
+    lives: Lives,
     history: VecDeque<Box<[Attribute]>>,
     history_bytes: usize,
     history_entries: usize,
@@ -103,6 +106,7 @@ impl Ledger {
             models: Shares::default(),
             chats: Shares::default(),
             unpriced: Shares::default(),
+            lives: Lives::default(),
             history: VecDeque::new(),
             history_bytes: 0,
             history_entries,
@@ -111,8 +115,11 @@ impl Ledger {
     }
 
     pub(super) fn enter(&mut self, record: &Record) {
+        if let Record::SpanStarted(span) = record {
+            self.places.span_started(span);
+        }
+        self.lives.enter(record, &self.places);
         match record {
-            Record::SpanStarted(span) => self.places.span_started(span),
             Record::SpanEnded(ended) => self.places.span_ended(&ended.span),
             Record::Event(event) if event.kind == EventKind::Cost => self.enter_cost(event),
             _ => {}
@@ -126,8 +133,10 @@ impl Ledger {
             self.events += 1;
             self.share_out(event, cost, tokens);
             self.keep(event);
+            self.lives.pay(event, cost, tokens);
         } else if is_true(event, keys::COST_UNPRICED) {
             self.unpriced.add(model_name(event), || model_name(event), Money::ZERO, tokens);
+            self.lives.pay(event, Money::ZERO, tokens);
         } else if is_true(event, keys::COST_CACHED) {
             self.cached_calls += 1;
             let saved = event.attribute(keys::COST_SAVED).and_then(Money::from_value);
@@ -169,6 +178,10 @@ impl Ledger {
 
     pub(super) fn history_dropped(&self) -> u64 {
         self.history_dropped
+    }
+
+    pub(super) fn messages(&self, limit: usize) -> Vec<MessageCost> {
+        dearest_messages(&self.lives, limit)
     }
 
     pub(super) fn summary(&self) -> CostSummary {

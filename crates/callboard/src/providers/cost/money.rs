@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Sub};
 
 use callboard_core::Value;
 
@@ -23,6 +23,11 @@ impl Money {
     pub fn from_usd(usd: f64) -> Option<Self> {
         let bounded = usd.is_finite().then(|| usd.clamp(-MOST_USD, MOST_USD))?;
         Some(Self((bounded * PICODOLLARS_A_DOLLAR).round() as i128))
+    }
+
+    /// So many picodollars.
+    pub fn from_picodollars(picodollars: i128) -> Self {
+        Self(picodollars)
     }
 
     /// What an attribute says, in US dollars. Only a finite number is an amount: no text, and no truth value.
@@ -51,6 +56,14 @@ impl Add for Money {
 
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Money {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 }
 

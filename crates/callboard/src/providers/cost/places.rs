@@ -72,7 +72,7 @@ fn key(span: &SpanHead) -> SpanKey {
     (span.run.trace_id, span.span_id)
 }
 
-fn chat_title(span: &SpanHead) -> Option<String> {
+pub(super) fn chat_title(span: &SpanHead) -> Option<String> {
     let sender = || name(span, keys::AGENT_SENDER).unwrap_or_else(|| "?".into());
     let recipient = || name(span, keys::AGENT_RECIPIENT).unwrap_or_else(|| "?".into());
     match span.kind {

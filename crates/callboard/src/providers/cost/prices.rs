@@ -42,6 +42,8 @@ pub struct Tokens {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Price {
     pub(super) usd: f64,
+    /// How much of it is for the input.
+    pub(super) input_usd: f64,
     /// `user-prices` or `genai-prices`.
     pub(super) source: &'static str,
     pub(super) version: Option<String>,
@@ -81,12 +83,14 @@ impl Prices {
         }
         let tokens = tokens.consistent();
         if let Some(user) = &self.user
-            && let Some(usd) = user.price(provider, model, tokens)
+            && let Some((usd, input_usd)) = user.price(provider, model, tokens)
         {
-            return Some(Price { usd, source: "user-prices", version: user.version.clone() });
+            let version = user.version.clone();
+            return Some(Price { usd, input_usd, source: "user-prices", version });
         }
-        let usd = table_price(provider, model, tokens, time_unix_ns)?;
-        Some(Price { usd, source: "genai-prices", version: Some(TABLE_VERSION.to_owned()) })
+        let (usd, input_usd) = table_price(provider, model, tokens, time_unix_ns)?;
+        let version = Some(TABLE_VERSION.to_owned());
+        Some(Price { usd, input_usd, source: "genai-prices", version })
     }
 }
 
@@ -107,13 +111,13 @@ impl Tokens {
     }
 }
 
-/// The table's price in US dollars. Its data is decoded at the first call (tens of milliseconds), once in a process.
+/// The table's price in US dollars, and how much of that is for the input. Its data is decoded at the first call (tens of milliseconds), once in a process.
 fn table_price(
     provider: Option<&str>,
     model: &str,
     tokens: Tokens,
     time_unix_ns: UnixNanos,
-) -> Option<f64> {
+) -> Option<(f64, f64)> {
     let provider = provider.map(str::trim).filter(|provider| !provider.is_empty());
     let local =
         |provider: &str| LOCAL_PROVIDERS.iter().any(|name| provider.eq_ignore_ascii_case(name));
@@ -124,7 +128,8 @@ fn table_price(
     names(provider, model).into_iter().find_map(|(provider, model)| {
         let usage = tokens.usage();
         let found = calculate(provider, model, &usage, time)?;
-        covers_all(&found, provider, model, tokens, time).then_some(found.total_price)
+        covers_all(&found, provider, model, tokens, time)
+            .then_some((found.total_price, found.total_price - found.output_price))
     })
 }
 

@@ -6,7 +6,7 @@ use callboard_core::{
 };
 
 use super::money::Money;
-use super::prices::{Prices, Tokens};
+use super::prices::{Price, Prices, Tokens};
 
 /// Puts a price on each COST event of a model call (`ag2.cost_type` = `LLM`) that has none (`ag2.cost`).
 ///
@@ -16,7 +16,10 @@ use super::prices::{Prices, Tokens};
 /// 2. `framework`: what the agent framework says, where that is above 0 (`callboard.cost.framework`);
 /// 3. `user-prices`: the user's price file; 4. `genai-prices`: the price table. Both tell their version.
 ///
-/// Where none does, the event is marked with `callboard.cost.unpriced`. An answer from a response cache
+/// `callboard.cost.input` tells how much of the cost is for the input, unless the event tells it already. The sums of 1 and 2
+/// are shared out as 3 or 4 would share theirs, where these know the model.
+///
+/// Where none knows a price, the event is marked with `callboard.cost.unpriced`. An answer from a response cache
 /// (`callboard.cost.cached`) costs nothing: `callboard.cost.saved` tells what it would have cost, and there is no `ag2.cost`.
 /// An event that has an `ag2.cost` stays as it is.
 pub struct Pricing {
@@ -26,6 +29,8 @@ pub struct Pricing {
 /// A price, and what is told of where it is from.
 struct Decision {
     cost: Money,
+    /// How much of it is for the input, where the source tells.
+    input: Option<Money>,
     source: &'static str,
     version: Option<String>,
 }
@@ -55,6 +60,12 @@ impl Pricing {
                 let key = if is_cached { keys::COST_SAVED } else { keys::COST };
                 attributes.push((key.into(), decision.cost.usd().into()));
                 attributes.push((keys::COST_SOURCE.into(), decision.source.into()));
+                if !is_cached && find(attributes, keys::COST_INPUT).is_none() {
+                    let input = decision.input.or_else(|| self.input_of(decision.cost, event));
+                    let input = input.map(|input| (keys::COST_INPUT.into(), input.usd().into()));
+                    event.attributes.extend(input);
+                }
+                let attributes = &mut event.attributes;
                 let version = decision
                     .version
                     .map(|version| (keys::COST_PRICE_VERSION.into(), version.into()));
@@ -68,17 +79,33 @@ impl Pricing {
     fn decide(&self, attributes: &[Attribute], time_unix_ns: UnixNanos) -> Option<Decision> {
         let amount = |key| find(attributes, key).and_then(Money::from_value);
         if let Some(cost) = amount(keys::COST_CONFIGURED) {
-            return Some(Decision { cost, source: "configured", version: None });
+            return Some(Decision { cost, input: None, source: "configured", version: None });
         }
         if let Some(cost) = amount(keys::COST_FRAMEWORK).filter(|cost| cost.is_positive()) {
-            return Some(Decision { cost, source: "framework", version: None });
+            return Some(Decision { cost, input: None, source: "framework", version: None });
         }
+        let price = self.look_up(attributes, Tokens::told(attributes)?, time_unix_ns)?;
+        let (cost, input) = (Money::from_usd(price.usd)?, Money::from_usd(price.input_usd));
+        Some(Decision { cost, input, source: price.source, version: price.version })
+    }
+
+    /// The input's part of a cost that is told as a sum alone. Whoever tells it so has one price for all input.
+    fn input_of(&self, cost: Money, event: &Event) -> Option<Money> {
+        let told = Tokens::told(&event.attributes)?;
+        let tokens = Tokens { cache_read: 0, cache_write: 0, ..told };
+        let price = self.look_up(&event.attributes, tokens, event.time_unix_ns)?;
+        Money::from_usd(cost.usd() * price.input_usd / price.usd)
+    }
+
+    fn look_up(
+        &self,
+        attributes: &[Attribute],
+        tokens: Tokens,
+        time_unix_ns: UnixNanos,
+    ) -> Option<Price> {
         let model = find(attributes, keys::LLM_MODEL)?.as_str()?;
         let provider = find(attributes, keys::LLM_PROVIDER).and_then(Value::as_str);
-        let tokens = Tokens::told(attributes)?;
-        let price = self.prices.find(provider, model, tokens, time_unix_ns)?;
-        let cost = Money::from_usd(price.usd)?;
-        Some(Decision { cost, source: price.source, version: price.version })
+        self.prices.find(provider, model, tokens, time_unix_ns)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::ledger::{CostSummary, Share, Unpriced};
+use super::messages::MessageCost;
 use crate::providers::page::{cut, escape_html, one_line};
 
 /// A name in the text table is cut to so many characters.
@@ -11,12 +12,21 @@ const NAME_CHARACTERS: usize = 48;
 /// A table shows so many rows, and says how many more there are.
 const MOST_ROWS: usize = 50;
 
+/// So many of the dearest messages are shown.
+pub(super) const MOST_MESSAGES: usize = 10;
+
+/// The dearest message is told of in a line where it was sent so often, and is such a part of its run.
+const WORTH_TELLING: (u64, f64) = (3, 0.2);
+
+/// How much of a message is shown.
+const MESSAGE_CHARACTERS: usize = 80;
+
 type Table<'a> = (&'static str, &'a [Share]);
 
-pub(super) fn to_text(summary: &CostSummary) -> String {
+pub(super) fn to_text(summary: &CostSummary, messages: &[MessageCost]) -> String {
     let mut text = headline(summary);
     text.push('\n');
-    for line in notes(summary) {
+    for line in notes(summary).into_iter().chain(dearest_note(messages)) {
         let _ = writeln!(text, "{}", one_line(&line));
     }
     for (title, shares) in tables(summary) {
@@ -51,7 +61,7 @@ fn write_table(text: &mut String, title: &str, shares: &[Share]) {
     }
 }
 
-pub(super) fn to_html(summary: &CostSummary) -> String {
+pub(super) fn to_html(summary: &CostSummary, messages: &[MessageCost]) -> String {
     let mut html = String::from("<div class=\"callboard-costs\">");
     let _ = write!(html, "<p><b>{}</b></p>", escape_html(&headline(summary)));
     for note in notes(summary) {
@@ -60,8 +70,41 @@ pub(super) fn to_html(summary: &CostSummary) -> String {
     for (title, shares) in tables(summary) {
         write_html_table(&mut html, title, shares);
     }
+    write_html_messages(&mut html, messages);
     html.push_str("</div>");
     html
+}
+
+fn write_html_messages(html: &mut String, messages: &[MessageCost]) {
+    if messages.is_empty() {
+        return;
+    }
+    html.push_str(
+        "<table><thead><tr><th>message (estimates)</th><th>text</th><th>sent</th><th>tokens in</th>\
+         <th>cost</th><th>of the run</th></tr></thead><tbody>",
+    );
+    for message in messages {
+        let what = one_line(&message.what()).into_owned();
+        let text = cut(message.text.as_deref().unwrap_or_default(), MESSAGE_CHARACTERS);
+        let _ = write!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.0} %</td></tr>",
+            escape_html(&what),
+            escape_html(&one_line(&text)),
+            grouped(message.calls),
+            grouped(message.input_tokens),
+            message.cost(),
+            message.share * 100.0,
+        );
+    }
+    html.push_str("</tbody></table>");
+}
+
+fn dearest_note(messages: &[MessageCost]) -> Option<String> {
+    let (calls, share) = WORTH_TELLING;
+    let dearest = messages.first()?;
+    let is_worth_telling = dearest.calls >= calls && dearest.share >= share;
+    is_worth_telling.then(|| format!("Dearest message: {dearest}"))
 }
 
 fn write_html_table(html: &mut String, title: &str, shares: &[Share]) {
@@ -175,7 +218,7 @@ mod tests {
 
     #[test]
     fn as_text() {
-        insta::assert_snapshot!(to_text(&summary()), @"
+        insta::assert_snapshot!(to_text(&summary(), &[]), @"
         Cost: $1.250000 (1,234 cost events)
         Saved: $0.500000 (1 cached answer)
         Unpriced: 3 calls of my<model>␛[2J (1,200 tokens in, 300 out)
@@ -190,13 +233,13 @@ mod tests {
         chat                   cost    events     tokens in    tokens out
         jack → emma       $1.250000     1,234     1,000,999            12
         ");
-        insta::assert_snapshot!(to_text(&CostSummary::default()), @"Cost: $0.000000 (0 cost events)");
+        insta::assert_snapshot!(to_text(&CostSummary::default(), &[]), @"Cost: $0.000000 (0 cost events)");
     }
 
     #[test]
     fn as_html() {
         let one_table = CostSummary { by_model: vec![], by_chat: vec![], ..summary() };
-        let html = to_html(&one_table).replace("<tr", "\n<tr").replace("<p", "\n<p");
+        let html = to_html(&one_table, &[]).replace("<tr", "\n<tr").replace("<p", "\n<p");
         insta::assert_snapshot!(html, @r#"
         <div class="callboard-costs">
         <p><b>Cost: $1.250000 (1,234 cost events)</b></p>

@@ -7,6 +7,7 @@ use callboard_core::{
 };
 
 use super::ledger::{CostSummary, Ledger, Share, Unpriced};
+use super::messages::MessageCost;
 use super::money::Money;
 use super::report;
 use crate::providers::readers::{Kept, Reading};
@@ -106,6 +107,15 @@ impl CostTrackerProvider {
         self.summary().by_chat
     }
 
+    /// What messages cost over their lives, the dearest first, `limit` of them at the most. See [`MessageCost`] for what is an
+    /// estimate in it.
+    ///
+    /// The costs of sending them add up to what was billed for the input of all calls whose history was recorded, and those of
+    /// making them to what was billed for the output. 200,000 messages of histories are kept; the oldest runs go first.
+    pub fn cost_by_message(&self, limit: usize) -> Vec<MessageCost> {
+        self.read().messages(limit)
+    }
+
     /// The model calls that nobody knows a price for, by model; they are in no sum.
     pub fn unpriced(&self) -> Vec<Unpriced> {
         self.summary().unpriced
@@ -123,12 +133,19 @@ impl CostTrackerProvider {
 
     /// The summary as a table in plain text, for a terminal.
     pub fn report(&self) -> String {
-        report::to_text(&self.summary())
+        let (summary, messages) = self.whole();
+        report::to_text(&summary, &messages)
     }
 
-    /// The summary as an HTML fragment, for a notebook. All names in it are escaped.
+    /// The summary and the dearest messages as an HTML fragment, for a notebook. All names and texts in it are escaped.
     pub fn to_html(&self) -> String {
-        report::to_html(&self.summary())
+        let (summary, messages) = self.whole();
+        report::to_html(&summary, &messages)
+    }
+
+    fn whole(&self) -> (CostSummary, Vec<MessageCost>) {
+        let ledger = self.read();
+        (ledger.summary(), ledger.messages(report::MOST_MESSAGES))
     }
 
     /// The books, with everything in them that the caller recorded.

@@ -103,8 +103,13 @@ impl UserPrices {
         Ok(Self { version, rates })
     }
 
-    /// What the tokens cost in US dollars; none where the file does not name the model.
-    pub(super) fn price(&self, provider: Option<&str>, model: &str, tokens: Tokens) -> Option<f64> {
+    /// What the tokens cost in US dollars, and how much of that is for the input; none where the file does not name the model.
+    pub(super) fn price(
+        &self,
+        provider: Option<&str>,
+        model: &str,
+        tokens: Tokens,
+    ) -> Option<(f64, f64)> {
         let model = model.to_lowercase();
         let with_provider = provider.map(|provider| format!("{}/{model}", provider.to_lowercase()));
         let covers = |rate: &&Rate| {
@@ -163,13 +168,12 @@ impl Rate {
         matches_pattern(&self.pattern, name)
     }
 
-    fn price(&self, tokens: Tokens) -> f64 {
+    fn price(&self, tokens: Tokens) -> (f64, f64) {
         let plain = tokens.input - tokens.cache_read - tokens.cache_write;
-        let usd_per_million = plain as f64 * self.input
+        let input = plain as f64 * self.input
             + tokens.cache_read as f64 * self.cache_read
-            + tokens.cache_write as f64 * self.cache_write
-            + tokens.output as f64 * self.output;
-        usd_per_million / 1e6
+            + tokens.cache_write as f64 * self.cache_write;
+        ((input + tokens.output as f64 * self.output) / 1e6, input / 1e6)
     }
 }
 
@@ -200,7 +204,7 @@ mod tests {
 
     fn price_of(file: &str, provider: Option<&str>, model: &str) -> Option<f64> {
         let million = Tokens { input: 1_000_000, ..Tokens::default() };
-        parse(file).unwrap().price(provider, model, million)
+        parse(file).unwrap().price(provider, model, million).map(|(usd, _)| usd)
     }
 
     fn parse(file: &str) -> Result<UserPrices, PricesError> {
@@ -241,7 +245,7 @@ mod tests {
         let file = r#"{"usd_per_million_tokens": {
             "m": {"input": 1, "output": 10, "cache_read": 0.1, "cache_write": 2}}}"#;
         let tokens = Tokens { input: 1_000, output: 100, cache_read: 600, cache_write: 300 };
-        let usd = parse(file).unwrap().price(None, "m", tokens).unwrap();
+        let (usd, _) = parse(file).unwrap().price(None, "m", tokens).unwrap();
         assert!((usd - 0.001_76).abs() < 1e-12, "{usd}");
     }
 
