@@ -160,7 +160,9 @@ class InstrumentationManager:
         """Give a span that nothing is recorded of."""
         return SpanContext("workflow", attributes=attributes)
 
-    def _start_trace_under(self, name: str | None, attributes: dict[str, Any] | None, policy: object) -> SpanContext:
+    def _start_trace_under(
+        self, name: str | None, attributes: dict[str, Any] | None, policy: object, traceparent: str | None = None
+    ) -> SpanContext:
         return self.start_trace(name, attributes)
 
     def start_span(
