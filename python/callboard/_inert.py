@@ -195,6 +195,9 @@ class InstrumentationManager:
     def _flush_on_leaving(self, timeout: float) -> bool:
         return True
 
+    def _exports(self) -> bool:
+        return False
+
     def _price_of(self, attributes: dict[str, Any]) -> int | None:
         return None
 

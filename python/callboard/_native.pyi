@@ -214,6 +214,8 @@ class InstrumentationManager:
 
         False: `timeout` seconds were not enough, and it goes on in the background.
         """
+    def _exports(self) -> bool:
+        """Whether what is recorded is exported: whether an OpenTelemetryProvider is registered."""
     def _price_of(self, attributes: _Attributes) -> int | None:
         """What a COST event with these attributes will be said to cost, in picodollars; None where nobody knows."""
     def statistics(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ use crate::given::with_attributes;
 use crate::kinds;
 use crate::lifecycle;
 use crate::parent;
-use crate::providers;
+use crate::providers::{self, OpenTelemetryProvider};
 use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
 use crate::value::{self, bounded, text_of};
 
@@ -282,6 +282,13 @@ impl InstrumentationManager {
     #[pyo3(signature = (timeout=10.0))]
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
         py.detach(|| self.manager.shutdown(seconds(timeout)))
+    }
+
+    /// Whether what is recorded is exported: whether an OpenTelemetryProvider is registered.
+    fn _exports(&self, py: Python<'_>) -> bool {
+        let is_exporter =
+            |known: &Registered| known.provider.bind(py).is_instance_of::<OpenTelemetryProvider>();
+        self.registered().iter().any(is_exporter)
     }
 
     /// What a COST event with these attributes will be said to cost, in picodollars (10^-12 US dollars); None where nobody

@@ -1,6 +1,8 @@
 """Where callboard's trace meets those of other programs and libraries, whichever AG2 runs.
 
     outgoing.py   requests to models and remote agents say which span they are made in
+    ag2_own.py    AG2's own tracing, where it is on too
+    closures.py   AG2's methods as they were before callboard came, which its own tracing holds on to
 
 How a hook gets in and out is the classic hooks' affair: patching.py of `callboard.ag2`. It is counted as theirs are.
 """
@@ -9,11 +11,11 @@ from __future__ import annotations
 
 from callboard.ag2.installing import Installation
 
-from . import outgoing
+from . import ag2_own, outgoing
 
 __all__ = ["acquire", "instrument", "release", "uninstrument"]
 
-_installation = Installation("callboard", lambda: (outgoing,))
+_installation = Installation("callboard", lambda: (outgoing, ag2_own))
 
 instrument = _installation.instrument
 uninstrument = _installation.uninstrument
