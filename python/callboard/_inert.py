@@ -207,7 +207,9 @@ class InstrumentationManager:
         """Give a span that nothing is recorded of."""
         return SpanContext("workflow", attributes=attributes)
 
-    def _start_trace_under(self, name: str | None, attributes: dict[str, Any] | None, policy: object) -> SpanContext:
+    def _start_trace_under(
+        self, name: str | None, attributes: dict[str, Any] | None, policy: object, traceparent: str | None = None
+    ) -> SpanContext:
         return self.start_trace(name, attributes)
 
     def start_span(
@@ -239,6 +241,9 @@ class InstrumentationManager:
 
     def _flush_on_leaving(self, timeout: float) -> bool:
         return True
+
+    def _exports(self) -> bool:
+        return False
 
     def _price_of(self, attributes: dict[str, Any]) -> int | None:
         return None

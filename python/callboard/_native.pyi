@@ -281,11 +281,21 @@ class InstrumentationManager:
     def deregister_provider(self, provider: object) -> bool:
         """Hand nothing more to the provider; what was recorded before it still gets. False: it was not registered."""
     def start_trace(self, name: str | None = None, attributes: _Attributes | None = None) -> SpanContext:
-        """Start a run: a new trace with a WORKFLOW span as its root, which becomes the current span."""
+        """Start a run: a trace with a WORKFLOW span as its root, which becomes the current span.
+
+        The trace is a new one unless the environment variable TRACEPARENT names a span that the run is begun in.
+        """
     def _start_trace_under(
-        self, name: str | None, attributes: _Attributes | None, policy: ContentPolicy | None
+        self,
+        name: str | None,
+        attributes: _Attributes | None,
+        policy: ContentPolicy | None,
+        traceparent: str | None = None,
     ) -> SpanContext:
-        """As `start_trace`, by rules of the run's own for what is recorded of texts; None: all of them."""
+        """As `start_trace`, by rules of the run's own for what is recorded of texts, and in a given trace.
+
+        No rules: all of a text is recorded.
+        """
     def start_span(
         self,
         kind: SpanKind | str,
@@ -313,6 +323,8 @@ class InstrumentationManager:
 
         False: `timeout` seconds were not enough, and it goes on in the background.
         """
+    def _exports(self) -> bool:
+        """Whether what is recorded is exported: whether an OpenTelemetryProvider is registered."""
     def _price_of(self, attributes: _Attributes) -> int | None:
         """What a COST event with these attributes will be said to cost, in picodollars; None where nobody knows."""
     def statistics(self) -> dict[str, Any]:

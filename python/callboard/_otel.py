@@ -5,6 +5,15 @@ from __future__ import annotations
 from opentelemetry import context, trace
 
 
+class OurSpan(trace.NonRecordingSpan):
+    """Stands for a span of callboard's where the OpenTelemetry API looks for the current one."""
+
+    def __init__(self, ids: trace.SpanContext, below: trace.Span) -> None:
+        super().__init__(ids)
+        self.beside: trace.Span = below.beside if isinstance(below, OurSpan) else below
+        """What would be current without callboard: the nearest span around that is none of ours."""
+
+
 def attach(trace_id: int, span_id: int) -> context.Context:
     """Makes the span with these ids the parent of spans that the OpenTelemetry API starts from now on.
 
@@ -12,10 +21,9 @@ def attach(trace_id: int, span_id: int) -> context.Context:
     span, and a span that kept it would keep itself alive.
     """
     before = context.get_current()
-    span_context = trace.SpanContext(
-        trace_id, span_id, is_remote=False, trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED)
-    )
-    context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span_context), before))
+    ids = trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
+    span = OurSpan(ids, trace.get_current_span(before))
+    context.attach(trace.set_span_in_context(span, before))
     return before
 
 

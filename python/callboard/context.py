@@ -35,9 +35,13 @@ class telemetry_context:
         tags: words to find it by: ``tag.tags``, as OpenInference calls it.
         capture_content: overrides the manager's, for this run.
         redact: overrides the manager's, for this run.
+        traceparent: the span of another program that the run is begun in, as W3C's Trace Context names it: the header
+            of that name of a request that a server answers. Default: the environment variable TRACEPARENT, if it is
+            set, else the run begins a trace of its own.
 
     Raises:
-        TypeError: ``manager`` is no InstrumentationManager, or ``redact`` is nothing that redacts.
+        TypeError: ``manager`` is no InstrumentationManager, ``redact`` is nothing that redacts, or ``traceparent`` no
+            text. A text that is no traceparent is ignored, with a word in the log.
         ValueError: ``capture_content`` is no number and no such word.
 
     """
@@ -53,6 +57,7 @@ class telemetry_context:
         tags: Sequence[str] | None = None,
         capture_content: str | int | None = None,
         redact: Redact | None = None,
+        traceparent: str | None = None,
     ) -> None:
         if not isinstance(manager, native.InstrumentationManager):
             raise TypeError(
@@ -60,18 +65,21 @@ class telemetry_context:
                 "telemetry_context(InstrumentationManager(), 'My Workflow')"
             )
         self._manager = manager
+        if traceparent is not None and not isinstance(traceparent, str):
+            raise TypeError(f"traceparent must be a text or None, not {type(traceparent).__name__}")
         self._name = trace_name
         self._attributes = _with_marks(trace_attributes, session, user, tags)
-        self._content: tuple[Any, ...] = ()
-        if capture_content is not None or redact is not None:
+        self._given: tuple[Any, ...] = ()
+        if capture_content is not None or redact is not None or traceparent is not None:
             capture_content = manager.capture_content if capture_content is None else capture_content
-            self._content = (policy(capture_content, manager.redact if redact is None else redact),)
+            rules = policy(capture_content, manager.redact if redact is None else redact)
+            self._given = (rules, traceparent)
         self._roots: list[SpanContext] = []
 
     def __enter__(self) -> InstrumentationManager:
         acquire()
-        if self._content:
-            root = self._manager._start_trace_under(self._name, self._attributes, *self._content)
+        if self._given:
+            root = self._manager._start_trace_under(self._name, self._attributes, *self._given)
         else:
             root = self._manager.start_trace(self._name, self._attributes)
         self._roots.append(root)

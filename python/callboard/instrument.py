@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from ._load import process_lock
 
+TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
+if TYPE_CHECKING:
+    from types import ModuleType
+
 
 def instrument_ag2() -> bool:
     """Instruments AG2, classic and 1.x, until `uninstrument_ag2`; without a run it records nothing.
@@ -19,10 +23,8 @@ def instrument_ag2() -> bool:
     """
     try:
         with process_lock:
-            from . import ag2, ag2_v1
-
-            ag2.instrument()
-            ag2_v1.instrument()
+            for installation in _installations():
+                installation.instrument()
     except Exception:
         _warn("AG2 could not be instrumented; the program goes on without its spans")
         return False
@@ -33,10 +35,8 @@ def uninstrument_ag2() -> None:
     """Takes back what `instrument_ag2` did: every object is as it was, once no run needs the instrumentation either."""
     try:
         with process_lock:
-            from . import ag2, ag2_v1
-
-            ag2.uninstrument()
-            ag2_v1.uninstrument()
+            for installation in _installations():
+                installation.uninstrument()
     except Exception:
         _warn("AG2's instrumentation could not be taken back whole")
 
@@ -45,10 +45,8 @@ def acquire() -> None:
     """A run begins that needs the instrumentation."""
     try:
         with process_lock:
-            from . import ag2, ag2_v1
-
-            ag2.acquire()
-            ag2_v1.acquire()
+            for installation in _installations():
+                installation.acquire()
     except Exception:
         _warn("AG2 could not be instrumented; the program goes on without its spans")
 
@@ -57,12 +55,17 @@ def release() -> None:
     """A run ended; the last one to end takes the instrumentation back."""
     try:
         with process_lock:
-            from . import ag2, ag2_v1
-
-            ag2.release()
-            ag2_v1.release()
+            for installation in _installations():
+                installation.release()
     except Exception:
         _warn("AG2's instrumentation could not be taken back whole")
+
+
+def _installations() -> tuple[ModuleType, ...]:
+    """What is installed and taken back together: the hooks of both AG2s, and those beside either."""
+    from . import ag2, ag2_v1, traces
+
+    return ag2, ag2_v1, traces
 
 
 def _warn(message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,21 @@ sequenceDiagram
     Cook->>Guest: Twelve minutes.
 """
 
+REMOTE_AGENT = """
+Answer: It is.
+Question
+└─ chat: Jack → Emma
+   ├─ round 1
+   │  └─ invoke_agent Emma
+   │     ├─ reply_function a_check_termination_and_human_reply
+   │     ├─ reply_function a_generate_function_call_reply
+   │     ├─ reply_function a_generate_tool_calls_reply
+   │     └─ reply_function a_generate_remote_reply
+   │        └─ Answer
+   │           └─ chat gpt-4o-mini  17 + 3 tokens, $0.000004
+   └─ summary: Jack → Emma
+"""
+
 SAMPLES = {
     "group_chat": GROUP_CHAT,
     "nested_chat": NESTED_CHAT,
@@ -167,6 +183,8 @@ SAMPLES = {
     "code_execution": CODE_EXECUTION,
     "reasoning": REASONING,
 }
+if find_spec("a2a") is not None:  # Of the supported versions, the newest is tested with it.
+    SAMPLES["remote_agent"] = REMOTE_AGENT
 
 
 @pytest.mark.parametrize(("sample", "printed"), SAMPLES.items(), ids=SAMPLES)

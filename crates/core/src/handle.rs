@@ -12,6 +12,7 @@ use crate::fork;
 use crate::given::{Attributes, Given, Recordable};
 use crate::id::{IdSource, SpanId, TraceId};
 use crate::keys;
+use crate::parent::RemoteParent;
 use crate::pipeline::{Happening, Pipeline, RunNumber, SpanReference};
 use crate::span::{EndedBy, RunHead, SpanKind, Status};
 use crate::time::{RunClock, UnixNanos};
@@ -56,16 +57,19 @@ struct Run {
 
 /// Recording.
 impl Span {
-    /// Starts a run, and gives its root.
+    /// Starts a run, and gives its root. With a `parent` it is a part of that one's trace.
     pub(crate) fn start_run(
         pipeline: &Arc<Pipeline>,
         ids: &Arc<dyn IdSource>,
         clock: RunClock,
+        parent: Option<RemoteParent>,
         name: Text,
         mut attributes: impl Attributes,
     ) -> Span {
-        let (trace_id, root_span_id) = (ids.trace_id(), ids.span_id());
-        let head = Arc::new(RunHead { trace_id, root_span_id, name });
+        let trace_id = parent.map_or_else(|| ids.trace_id(), |parent| parent.trace_id);
+        let root_span_id = ids.span_id();
+        let parent_span_id = parent.map(|parent| parent.span_id);
+        let head = Arc::new(RunHead { trace_id, root_span_id, parent_span_id, name });
         let handles = Arc::new(());
         let run = Arc::new(Run {
             number: pipeline.add_run(head.clone(), Arc::downgrade(&handles)),
@@ -76,7 +80,7 @@ impl Span {
             ended: AtomicBool::new(false),
             _handles: handles,
         });
-        run.start(root_span_id, None, SpanKind::Workflow, attributes.as_mut())
+        run.start(root_span_id, parent_span_id, SpanKind::Workflow, attributes.as_mut())
     }
 
     /// Starts a span within this one.
@@ -180,7 +184,7 @@ impl Span {
         self.cell.reference.span_id
     }
 
-    /// Its parent's id; none for the root of a run.
+    /// Its parent's id. The root of a run has none, or one that is a span of another program.
     pub fn parent_span_id(&self) -> Option<SpanId> {
         self.cell.parent_span_id
     }

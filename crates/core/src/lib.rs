@@ -18,6 +18,7 @@ pub mod json;
 pub mod keys;
 pub mod manager;
 pub mod message;
+pub mod parent;
 pub mod pipeline;
 pub mod provider;
 pub mod record;
@@ -34,6 +35,7 @@ pub use handle::{Span, WeakSpan};
 pub use id::{IdSource, SpanId, TraceId};
 pub use manager::{DEFAULT_WORKFLOW_NAME, InstrumentationManager, ManagerConfig, WeakManager};
 pub use message::{Context, Message};
+pub use parent::RemoteParent;
 pub use pipeline::{Delivery, PipelineConfig, ProviderId, ProviderStatistics, Statistics};
 pub use provider::{
     Placement, ProcessorFactory, ProviderError, ProviderResult, RecordProcessor, Respawn,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::given::Attributes;
 use crate::handle::Span;
 use crate::id::{IdSource, RandomIds};
+use crate::parent::RemoteParent;
 use crate::pipeline::{Pipeline, PipelineConfig, ProviderId, Statistics};
 use crate::provider::{ProcessorFactory, TelemetryProvider};
 use crate::time::{Clock, RunClock, SystemClock};
@@ -78,8 +79,19 @@ impl InstrumentationManager {
 
     /// Starts a run: a new trace whose root is the WORKFLOW span returned. Its end ends every span still open in the run.
     pub fn start_run(&self, name: impl Into<Text>, attributes: impl Attributes) -> Span {
+        self.start_run_within(None, name, attributes)
+    }
+
+    /// As [`start_run`](Self::start_run), in the trace of another program's span, which is the root's parent.
+    pub fn start_run_within(
+        &self,
+        parent: Option<RemoteParent>,
+        name: impl Into<Text>,
+        attributes: impl Attributes,
+    ) -> Span {
         let Inner { pipeline, ids, clock } = self.inner.as_ref();
-        Span::start_run(pipeline, ids, RunClock::start(clock.clone()), name.into(), attributes)
+        let clock = RunClock::start(clock.clone());
+        Span::start_run(pipeline, ids, clock, parent, name.into(), attributes)
     }
 
     /// Waits until every provider has passed on what was recorded so far; false when `timeout` passed before.

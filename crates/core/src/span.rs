@@ -116,6 +116,8 @@ pub struct RunHead {
     pub trace_id: TraceId,
     /// The id of its WORKFLOW span. With the trace id, the run's identity: one trace may hold several runs.
     pub root_span_id: SpanId,
+    /// The id of the span of another program that it began in, if any: the parent of its WORKFLOW span.
+    pub parent_span_id: Option<SpanId>,
     /// The workflow's name.
     pub name: Text,
 }
@@ -127,7 +129,7 @@ pub struct SpanHead {
     pub run: Arc<RunHead>,
     /// Its id, the same in every provider.
     pub span_id: SpanId,
-    /// Its parent's id; none for the root of a run.
+    /// Its parent's id. The root of a run has none, or one that is a span of another program.
     pub parent_span_id: Option<SpanId>,
     /// What it covers.
     pub kind: SpanKind,

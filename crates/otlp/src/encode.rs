@@ -97,8 +97,9 @@ impl Encoder {
         facts: &SpanFacts<'_>,
         attempt: &Attempt,
     ) {
-        /// The trace is sampled, and whether the parent is remote is known: it is not.
+        /// The trace is sampled, and whether the parent is remote is known.
         const SAMPLED_LOCAL_PARENT: u32 = 0x101;
+        const SAMPLED_REMOTE_PARENT: u32 = 0x301;
         let head = ended.span.as_ref();
         let max_value_bytes = self.max_span_bytes / attempt.shares;
         wire::bytes(out, span_field::TRACE_ID, &head.run.trace_id.to_bytes());
@@ -106,7 +107,9 @@ impl Encoder {
         if let Some(parent) = head.parent_span_id {
             wire::bytes(out, span_field::PARENT_SPAN_ID, &parent.to_bytes());
         }
-        wire::fixed32(out, span_field::FLAGS, SAMPLED_LOCAL_PARENT);
+        let is_remote = head.is_root() && head.parent_span_id.is_some();
+        let flags = if is_remote { SAMPLED_REMOTE_PARENT } else { SAMPLED_LOCAL_PARENT };
+        wire::fixed32(out, span_field::FLAGS, flags);
         name(out, semantics::span_name(facts), max_value_bytes);
         wire::uint(out, span_field::KIND, semantics::span_kind(&head.kind));
         wire::fixed64(out, span_field::START, head.start_unix_ns);

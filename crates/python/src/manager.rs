@@ -16,7 +16,8 @@ use crate::current::current_span;
 use crate::given::with_attributes;
 use crate::kinds;
 use crate::lifecycle;
-use crate::providers;
+use crate::parent;
+use crate::providers::{self, OpenTelemetryProvider};
 use crate::span::{RunOwner, SpanContext, current_span_of, nearest_of};
 use crate::value::{self, bounded, text_of};
 
@@ -148,7 +149,8 @@ impl InstrumentationManager {
         provider.py().detach(|| self.manager.deregister(removed.id))
     }
 
-    /// Starts a run: a new trace with a WORKFLOW span as its root, which becomes the current span.
+    /// Starts a run: a trace with a WORKFLOW span as its root, which becomes the current span. The trace is a new one
+    /// unless the environment variable TRACEPARENT names a span that the run is begun in.
     #[pyo3(signature = (name=None, attributes=None))]
     fn start_trace<'py>(
         slf: &Bound<'py, Self>,
@@ -156,15 +158,18 @@ impl InstrumentationManager {
         attributes: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let policy = slf.get().policy.as_ref().map(|policy| policy.clone_ref(slf.py()));
-        Self::_start_trace_under(slf, name, attributes, policy)
+        Self::_start_trace_under(slf, name, attributes, policy, None)
     }
 
-    /// As `start_trace`, by rules of the run's own for what is recorded of texts; None: all of them.
+    /// As `start_trace`, by rules of the run's own for what is recorded of texts (None: all of them), and in the span that
+    /// a `traceparent` names.
+    #[pyo3(signature = (name, attributes, policy, traceparent=None))]
     fn _start_trace_under<'py>(
         slf: &Bound<'py, Self>,
         name: Option<&Bound<'py, PyAny>>,
         attributes: Option<&Bound<'py, PyAny>>,
         policy: Option<Py<ContentPolicy>>,
+        traceparent: Option<&str>,
     ) -> PyResult<Bound<'py, SpanContext>> {
         let py = slf.py();
         let name = name.filter(|name| !name.is_none()).map(|name| bounded(text_of(name)));
@@ -181,7 +186,7 @@ impl InstrumentationManager {
             given.push((core::keys::OUTER_TRACE_ID.into(), outer.trace_id().to_string().into()));
             given.push((core::keys::OUTER_SPAN_ID.into(), outer.span_id().to_string().into()));
         }
-        let root = slf.get().manager.start_run(name, given);
+        let root = slf.get().manager.start_run_within(parent::of_run(traceparent), name, given);
         lifecycle::watch_run(&root);
         SpanContext::make_current(py, root, RunOwner::new(slf, policy), outer)
     }
@@ -277,6 +282,13 @@ impl InstrumentationManager {
     #[pyo3(signature = (timeout=10.0))]
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
         py.detach(|| self.manager.shutdown(seconds(timeout)))
+    }
+
+    /// Whether what is recorded is exported: whether an OpenTelemetryProvider is registered.
+    fn _exports(&self, py: Python<'_>) -> bool {
+        let is_exporter =
+            |known: &Registered| known.provider.bind(py).is_instance_of::<OpenTelemetryProvider>();
+        self.registered().iter().any(is_exporter)
     }
 
     /// What a COST event with these attributes will be said to cost, in picodollars (10^-12 US dollars); None where nobody

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 use self::cost::CostTrackerProvider;
 use self::mermaid::MermaidDiagramProvider;
-use self::otlp::OpenTelemetryProvider;
+pub(crate) use self::otlp::OpenTelemetryProvider;
 
 /// The environment variable that names a file with prices of the user's own.
 const PRICES_VARIABLE: &str = "CALLBOARD_PRICES";

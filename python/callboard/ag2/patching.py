@@ -110,6 +110,7 @@ class Patches:
         self._overridable: list[tuple[type, str, Maker]] = []
         self._originals: dict[Any, Any] = {}
         self._awaited: list[ImportWatch] = []
+        self._undoing: list[Callable[[], None]] = []
 
     @property
     def live(self) -> bool:
@@ -130,6 +131,10 @@ class Patches:
         watch = ImportWatch(module, imported)
         watch.start()
         self._awaited.append(watch)
+
+    def when_restored(self, undo: Callable[[], None]) -> None:
+        """Have `undo` called where everything is put back: for what is changed by other means than these."""
+        self._undoing.append(undo)
 
     def watch(self, target: str, body: Body, *, overrides: bool = False) -> None:
         """Watch a method, `module:Class.method`; with `overrides`, those of subclasses that override it too.
@@ -219,6 +224,9 @@ class Patches:
         self.switch.turn_off()
         for watch in self._awaited:
             watch.stop()
+        for undo in self._undoing:
+            with guard("what is to be put back"):
+                undo()
         for name, original, wrapper in reversed(self._functions):
             _rebind(name, wrapper, original)
         for patch in reversed(self._patches):
@@ -233,6 +241,7 @@ class Patches:
         self._overridable.clear()
         self._originals.clear()
         self._awaited.clear()
+        self._undoing.clear()
 
     def _find(self, target: str) -> tuple[Any, str] | None:
         module, _, path = target.partition(":")

@@ -74,7 +74,8 @@ impl Groups {
             self.groups.insert(span.span_id, Group { agents, ..Group::default() });
             let place = Place { group: span.span_id, is_selecting: false };
             self.places.insert(span.span_id, place);
-        } else if let Some(place) = span.parent_span_id.and_then(|id| self.places.get(&id)).copied()
+        } else if !span.is_root()
+            && let Some(place) = span.parent_span_id.and_then(|id| self.places.get(&id)).copied()
         {
             let is_selection = span.kind == SpanKind::GroupchatSelectSpeaker;
             if is_selection && let Some(group) = self.groups.get_mut(&place.group) {

@@ -140,8 +140,9 @@ impl KnownRun {
             return None;
         }
         let span = spans.entry(span_id).or_insert_with(|| {
+            let is_root = span_id == head.root_span_id;
             KnownSpan::new(Arc::new(SpanHead {
-                parent_span_id: (span_id != head.root_span_id).then_some(head.root_span_id),
+                parent_span_id: if is_root { head.parent_span_id } else { Some(head.root_span_id) },
                 run: head.clone(),
                 span_id,
                 kind: SpanKind::from_value(START_DROPPED),

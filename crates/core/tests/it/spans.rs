@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use callboard_core::testing::{MemoryProvider, deterministic_manager};
 use callboard_core::{
-    Context, EndedBy, EventKind, PipelineConfig, Record, Span, SpanKind, Status, Value,
-    current_span, keys,
+    Context, EndedBy, EventKind, PipelineConfig, Record, RemoteParent, Span, SpanKind, Status,
+    Value, current_span, keys,
 };
 
 use crate::probe::LONG;
@@ -318,4 +318,23 @@ fn the_current_span_is_the_one_entered_last_on_this_thread() {
     assert!(is_current(&run));
     drop(entered);
     assert!(current_span().is_none());
+}
+
+#[test]
+fn a_run_that_another_program_began_is_in_that_ones_trace() {
+    let manager = deterministic_manager();
+    let memory = MemoryProvider::default();
+    manager.register(Box::new(memory.clone()));
+    let parent: RemoteParent =
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
+    let run = manager.start_run_within(Some(parent), "test", []);
+    let chat = run.start_child(SpanKind::Chat, []);
+    assert!(run.is_root());
+    assert_eq!((run.trace_id(), run.parent_span_id()), (parent.trace_id, Some(parent.span_id)));
+    assert_eq!((chat.trace_id(), chat.parent_span_id()), (parent.trace_id, Some(run.span_id())));
+    run.end();
+    assert!(manager.flush(LONG));
+    let first = &memory.records()[0];
+    assert!(matches!(first, Record::SpanStarted(head) if head.is_root()));
+    assert_eq!(first.span().parent_span_id, Some(parent.span_id));
 }

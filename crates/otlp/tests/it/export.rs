@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use callboard_core::{
-    EventKind, InstrumentationManager, ManagerConfig, Placement, ProviderResult, Record, SpanKind,
-    TelemetryProvider,
+    EventKind, InstrumentationManager, ManagerConfig, Placement, ProviderResult, Record,
+    RemoteParent, SpanKind, TelemetryProvider,
 };
 use callboard_otlp::{ExporterConfig, OpenTelemetryProvider};
 
@@ -31,6 +31,23 @@ fn a_run_reaches_the_collector_under_the_ids_that_its_program_knows() {
     assert_eq!(text(&spans[1].attributes, "ag2.trace.id"), run.trace_id().to_string());
     assert_eq!(text(&spans[1].attributes, "ag2.span.core_span_id"), run.span_id().to_string());
     assert_eq!(statistics.get().sent, 2);
+}
+
+#[test]
+fn a_run_that_another_program_began_says_whose_child_it_is() {
+    let collector = Collector::taking();
+    let (manager, _) = exporting(config(&collector));
+    let parent: RemoteParent =
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
+    let run = manager.start_run_within(Some(parent), "A workflow", vec![]);
+    run.start_child(SpanKind::Chat, vec![]);
+    run.end();
+    assert!(manager.flush(PATIENCE));
+    let spans = collector.received()[0].spans();
+    assert_eq!(spans[1].name, "A workflow");
+    assert_eq!(spans[1].trace_id, parent.trace_id.to_bytes());
+    assert_eq!(spans[1].parent_span_id, parent.span_id.to_bytes());
+    assert_eq!((spans[0].flags, spans[1].flags), (0x101, 0x301));
 }
 
 #[test]

@@ -62,8 +62,10 @@ impl Places {
         self.places.get(&key(span)).cloned().unwrap_or_else(|| self.of_parent(span))
     }
 
+    /// The place of the span's parent. What a run began in is none of its own, though it may be a run of this program's.
     fn of_parent(&self, span: &SpanHead) -> Place {
-        let parent = span.parent_span_id.map(|parent| (span.run.trace_id, parent));
+        let parent = span.parent_span_id.filter(|_| !span.is_root());
+        let parent = parent.map(|parent| (span.run.trace_id, parent));
         parent.and_then(|parent| self.places.get(&parent)).cloned().unwrap_or_default()
     }
 }
