@@ -11,6 +11,7 @@ import textwrap
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import callboard
 import pytest
@@ -452,6 +453,24 @@ def test_a_span_ended_before_the_next_began_however_late_we_hear_of_it(monkeypat
         tree.end_span(told(began, span_id))
     tree.end_span(told(0, "0"))
     assert [line.split()[-2] for line in tree.lines()] == ["500", "300", "100"]
+
+
+def test_a_span_that_says_when_and_how_it_ended_is_believed():
+    def at(seconds: float) -> datetime:
+        return datetime.fromtimestamp(1_000_000 + seconds, timezone.utc)
+
+    tree = Tree()
+    tree.start_trace("run", "0")
+    for span_id in ("1", "2"):
+        tree.start_span("step", span_id, SpanContext("any", core_span_id="0"))
+    for span_id, error in [("1", None), ("2", ""), ("0", "refused")]:
+        began, ended = at(int(span_id) / 10), at(1 - int(span_id) / 10)
+        tree.end_span(SimpleNamespace(core_span_id=span_id, timestamp=began, ended_at=ended, error=error))
+    assert [line.split()[-3:] for line in tree.lines()] == [
+        ["1.00", "s", "FAILED"],
+        ["step", "800", "ms"],
+        ["600", "ms", "FAILED"],
+    ]
 
 
 # ---- in a terminal

@@ -13,6 +13,7 @@
     reply.py       REPLY, REPLY_FUNCTION   reasoning.py  REASONING
     agents.py      AGENT_CREATION          console.py    CONSOLE_PRINT
     threads.py     the ways into other threads
+    tally.py       what was spent within a chat; figures.py: AG2's own figure beside it
     streams.py     when a streamed answer began; images.py: images in messages, by reference
 
 The wrappers are inert where no run is current.
@@ -26,6 +27,7 @@ from . import (
     chats,
     code,
     console,
+    figures,
     groups,
     handoffs,
     human,
@@ -45,7 +47,7 @@ __all__ = ["acquire", "instrument", "release", "uninstrument"]
 
 _AREAS = (
     agents,
-    *(chats, chat, groups, selection, handoffs, swarm),
+    *(chats, chat, figures, groups, selection, handoffs, swarm),
     *(messages, reply, llm, streams, tools, human, code, reasoning),
     *(console, threads),
 )

@@ -17,12 +17,13 @@ from typing import Any
 
 from callboard import SpanContext, SpanKind, current_span
 
-from . import images, keys
+from . import figures, images, keys
 from .agents import AGENT, internal, name_of, sender_and_recipient
 from .faults import guard
 from .nested import NestedChat
 from .patching import Patches, Steps
-from .scope import Scope, current, here, innermost
+from .scope import current, here, innermost
+from .tally import Tally
 
 
 def install(patches: Patches) -> None:
@@ -33,7 +34,7 @@ def install(patches: Patches) -> None:
     patches.watch(f"{AGENT}._summarize_chat", summary)
 
 
-class Chat(Scope):
+class Chat(Tally):
     """A chat in progress; `agent` is the initiator."""
 
     __slots__ = ("answered", "begun", "count", "function", "max_turns", "recipient", "round", "sent")
@@ -134,6 +135,7 @@ def chat(
     current.set(scope)
     result, error = yield span
     scope.end_round(error)
+    span.set_attributes(figures.compared(scope, recipient, result, scope.close()))
     if error is None:
         history = getattr(result, "chat_history", None)
         if isinstance(history, list):

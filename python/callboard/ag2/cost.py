@@ -16,6 +16,7 @@ from callboard.budget import ledger_of
 
 from . import keys
 from .model import Model, Request
+from .tally import count
 
 
 class Usage:
@@ -56,6 +57,7 @@ def record_costs(
             else:
                 attributes[keys.COST_FRAMEWORK] = usage.tokens.get("cost")
         span.record_event(EventKind.COST, attributes)
+        count(attributes)
         if ledger is not None:
             ledger.count(span, agent_name, request.name_of(model), attributes)
 

@@ -19,8 +19,7 @@ from .cost import Usage, record_costs, tokens_used
 from .model import Model, Request, answer_of
 from .patching import Patches, Steps
 from .reply import Attempt, Reply
-from .scope import Scope, current, enclosing, here
-from .selection import Selection
+from .scope import Scope, current, here
 
 WRAPPER = "autogen.oai.client:OpenAIWrapper"
 CLIENT = "autogen.oai.client:OpenAIClient"
@@ -156,8 +155,6 @@ def _in_words(error: BaseException) -> str:
 
 def _record_answer(span: SpanContext, call: ModelCall, response: Any, output: list[dict[str, Any]]) -> None:
     attributes = tokens_used(call.usages, response)
-    if attributes and (made_for := enclosing(Selection)) is not None:
-        made_for.count_model_call(attributes[keys.GEN_AI_INPUT_TOKENS], attributes[keys.GEN_AI_OUTPUT_TOKENS])
     attributes[keys.GEN_AI_RESPONSE_MODEL] = getattr(response, "model", None)
     attributes[keys.GEN_AI_RESPONSE_ID] = getattr(response, "id", None)
     if output:

@@ -16,7 +16,8 @@ from . import keys
 from .agents import name_of
 from .groups import GROUP, GroupRun, is_regular_end, name_of_callable
 from .patching import Patches, Steps
-from .scope import Scope, current, enclosing, here, innermost
+from .scope import current, enclosing, here, innermost
+from .tally import Tally
 
 
 def install(patches: Patches) -> None:
@@ -28,10 +29,10 @@ def install(patches: Patches) -> None:
         patches.watch(f"{GROUP}.{name}", method, overrides=True)
 
 
-class Selection(Scope):
+class Selection(Tally):
     """A speaker being selected; `agent` is who selects: the group's manager."""
 
-    __slots__ = ("candidates", "group", "last_speaker", "reason", "started_ns", "usage", "used")
+    __slots__ = ("candidates", "group", "last_speaker", "reason", "started_ns", "used")
 
     internal_names = frozenset({"checking_agent", "speaker_selection_agent"})
 
@@ -43,21 +44,11 @@ class Selection(Scope):
         self.reason: str | None = None
         self.used: dict[str, Any] = {}
         self.started_ns = native.clock_ns()
-        self.usage: dict[str, int] = {}
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span. That nobody is eligible is how a group chat ends, and no failure."""
         if self.span is not None:
             self.span.end(None if is_regular_end(error) else error)
-
-    def count_model_call(self, input_tokens: int, output_tokens: int) -> None:
-        """Add a model call that was made for this selection."""
-        for key, count in (
-            (keys.SELECTION_MODEL_CALLS, 1),
-            (keys.SELECTION_INPUT_TOKENS, input_tokens),
-            (keys.SELECTION_OUTPUT_TOKENS, output_tokens),
-        ):
-            self.usage[key] = self.usage.get(key, 0) + count
 
     def explained(self) -> str | None:
         """Say why the selection went as it did, in the draft's words."""
@@ -101,7 +92,7 @@ def select_speaker(function: str, group: Any, /, last_speaker: Any, selector: An
     selected, error = yield scope
     if scope.candidates is not None:
         span.set_attribute(keys.CANDIDATES, [name_of(agent) for agent in scope.candidates])
-    span.set_attributes(scope.usage)
+    span.set_attributes(scope.close().attributes(keys.OF_SELECTION))
     run = enclosing(GroupRun)
     if run is not None:
         run.hand_over(selected, error)

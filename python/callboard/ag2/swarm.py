@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from callboard import SpanContext
+
 from .agents import name_of
 from .groups import GroupRun, name_of_callable
 from .handoffs import HandOff, asking_agent, condition_of, find
 from .patching import Patches, Steps
-from .scope import current, enclosing
+from .scope import Scope, current, enclosing, here
 from .selection import Selection
 
 MODULE = "autogen.agentchat.contrib.swarm_agent"
@@ -27,6 +29,27 @@ def install(patches: Patches) -> None:
 def watch(patches: Patches) -> None:
     """Watch the swarm."""
     patches.wrap_function(f"{MODULE}:_determine_next_agent", patches.watcher(determined))
+    patches.wrap_function(f"{MODULE}:_create_nested_chats", patches.watcher(making))
+
+
+class Making(Scope):
+    """A swarm at making agents around the nested chats that an agent hands off to."""
+
+    __slots__ = ("internal_names",)
+
+    def __init__(self, span: SpanContext, agent: Any, names: frozenset[str]) -> None:
+        super().__init__(span, agent)
+        self.internal_names = names
+
+
+def making(function: str, agent: Any, /, *args: Any, **kwargs: Any) -> Steps:
+    """Mark the agents that the swarm makes here as its own. It gives each the agent's name and a number."""
+    span = here()
+    if span is not None:
+        most = max(len(agent._swarm_nested_chat_handoffs), len(agent._swarm_oncontextconditions))
+        names = (f"nested_chat_{name_of(agent)}_{number}" for number in range(1, most + 1))
+        current.set(Making(span, agent, frozenset(names)))
+        yield None
 
 
 def tool_result(executor: Any, function_name: Any, result: Any, started_ns: int) -> None:

@@ -7,7 +7,6 @@ is known to share what it can with the one before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -15,7 +14,7 @@ from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from callboard.ag2.images import by_reference
+from callboard.ag2.images import by_reference, reference_to
 
 Message = dict[str, Any]
 
@@ -90,11 +89,12 @@ def of_parts(parts: Any) -> Any:
     contents = [_of_part(part) for part in parts]
     if all(isinstance(content, str) for content in contents):
         return "\n".join(contents)
-    return [{"type": "text", "text": content} if isinstance(content, str) else content for content in contents]
+    whole = [{"type": "text", "text": content} if isinstance(content, str) else content for content in contents]
+    return by_reference({"content": whole})["content"]
 
 
 def _of_part(part: Any) -> Any:
-    """Convert one part. A file's bytes are recorded by reference, as the classic hooks' `images` has them."""
+    """Convert one part. A file's bytes are recorded by reference, as `images` has data in base64."""
     if hasattr(part, "content"):
         return part.content
     kind = getattr(part, "kind", "file")
@@ -105,9 +105,7 @@ def _of_part(part: Any) -> Any:
         return {**about, "file_id": part.file_id}
     data = getattr(part, "data", None)
     if isinstance(data, bytes):
-        digest = hashlib.sha256(data, usedforsecurity=False).hexdigest()[:16]
-        media_type = getattr(part, "media_type", "application/octet-stream")
-        return {**about, "url": f"callboard:{media_type};bytes={len(data)};sha256={digest}"}
+        return {**about, "url": reference_to(data, getattr(part, "media_type", "application/octet-stream"))}
     return data if isinstance(data, str) else json.dumps(data, default=_plain)
 
 
@@ -120,7 +118,7 @@ def _plain(value: Any) -> Any:
 
 
 _CONVERTERS: dict[str, Callable[[Any], list[Message]]] = {
-    "ModelRequest": lambda event: [by_reference({"role": "user", "content": of_parts(event.parts)})],
+    "ModelRequest": lambda event: [{"role": "user", "content": of_parts(event.parts)}],
     "ModelResponse": lambda event: [of_response(event)],
     "ModelMessage": lambda event: [{"role": "assistant", "content": event.content}],
     "ToolResultsEvent": lambda event: [

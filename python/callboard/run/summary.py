@@ -1,17 +1,39 @@
-"""What is said at the end of a run: how long it took, what it cost, and what was lost of it."""
+"""What is said at the end of a run: how long it took, what it cost, what AG2 says, and what was lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from .tree import lasting
+from callboard.ag2.figures import Reported, differences
+from callboard.ag2.tally import Spent
+
+from .stderr import cut
+from .tree import NAME_COLUMNS, lasting
 
 
-def summary(name: str, seconds: float, ended_by: str, report: str, losses: list[str]) -> str:
+def summary(name: str, seconds: float, ended_by: str, report: str, notes: list[str]) -> str:
     """The whole text. `ended_by` is the signal's or the exception's name, empty where the program just ended."""
     how = f", ended by {ended_by}" if ended_by else ""
-    return "\n".join([f"callboard: {name} ran for {lasting(seconds)}{how}", report.rstrip("\n"), *losses])
+    return "\n".join([f"callboard: {name} ran for {lasting(seconds)}{how}", report.rstrip("\n"), *notes])
+
+
+def framework_differs(run: str) -> list[str]:
+    """Say in a line where AG2 itself reports another cost for a chat of this run, the one that differs most."""
+    found = differences(run)
+    if found is None:
+        return []
+    chat, reported, spent = found.largest
+    plural = "" if spent.unpriced == 1 else "s"
+    told = f"${reported.cost_usd:.6f} ({_tokens(reported)} tokens) for {cut(chat, NAME_COLUMNS)}"
+    cost = f"{spent.unpriced:,} unpriced call{plural}" if spent.cost_usd is None else f"${spent.cost_usd:.6f}"
+    others = found.count - 1
+    more = f"; {others:,} more chat{' differs' if others == 1 else 's differ'}" if others else ""
+    return ["", f"AG2 itself reports {told}; callboard counted {cost} ({_tokens(spent)} tokens){more}"]
+
+
+def _tokens(of: Reported | Spent) -> str:
+    return f"{of.input_tokens + of.output_tokens:,}"
 
 
 def losses(recorded: dict[str, Any], exported: dict[str, Any] | None) -> list[str]:

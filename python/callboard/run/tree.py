@@ -108,12 +108,14 @@ class Tree(TelemetryProvider):
         """Nothing: what a title says is known when its span begins."""
 
     def end_span(self, context: SpanContext) -> None:
-        """Note when the span ended, as near as can be told."""
+        """Note when and how the span ended, as near as the native half tells it."""
         with self._lock:
             span = self._spans.get(context.core_span_id or "")
             if span is None:
                 return
-            span.ended = time.time()
+            told = getattr(context, "ended_at", None)
+            span.ended = time.time() if told is None else told.timestamp()
+            span.failed = span.failed or getattr(context, "error", None) is not None
             if context.timestamp is not None:
                 span.began_at(context.timestamp.timestamp())
             self._ended.append(span)

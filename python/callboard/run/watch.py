@@ -26,7 +26,7 @@ from callboard import (
 from .program import traceback_of
 from .screen import Screen
 from .stderr import Stderr, one_line
-from .summary import losses, summary
+from .summary import framework_differs, losses, summary
 
 if TYPE_CHECKING:
     from .command import Options
@@ -105,9 +105,10 @@ class Watch:
 
     def _summarize(self, seconds: float) -> None:
         exported = None if self._exporter is None else self._exporter.statistics()
-        lost = losses(self._manager.statistics(), exported)
+        notes = [] if self._root is None else framework_differs(self._root.trace_id)
+        notes += losses(self._manager.statistics(), exported)
         name = one_line(self._options.name)
-        self._stderr.tell(summary(name, seconds, self._ended_by, self._costs.report(), lost))
+        self._stderr.tell(summary(name, seconds, self._ended_by, self._costs.report(), notes))
 
     def _write_diagram(self) -> None:
         if self._diagram is None:

@@ -42,6 +42,7 @@ async def reflection(mode, context):
         return await chat(jack, emma, mode, message="zero", max_turns=1, summary_method="reflection_with_llm")
 
 
+@pytest.mark.filterwarnings("error:Cannot extract summary")  # AG2 goes on with an empty one: here it says why.
 @pytest.mark.parametrize("program", [rounds, tools, reflection])
 @pytest.mark.parametrize("mode", MODES)
 async def test_results_costs_and_output(program, mode, traced, console):

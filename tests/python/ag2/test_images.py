@@ -99,6 +99,73 @@ def test_an_image_that_stands_for_itself():
     assert recorded == {"role": "user", "content": [{"type": "input_image", "image_url": REFERENCE}]}
 
 
+ENCODED = base64.b64encode(PIXELS).decode()
+
+
+def reference(media_type):
+    return REFERENCE.replace("image/png", media_type)
+
+
+@pytest.mark.parametrize(
+    ("part", "path", "media_type"),
+    [
+        ({"type": "input_audio", "input_audio": {"data": ENCODED, "format": "wav"}}, "input_audio.data", "audio/wav"),
+        (
+            {"type": "file", "file": {"file_data": ENCODED, "filename": "a.pdf"}},
+            "file.file_data",
+            "application/pdf",
+        ),
+        ({"type": "file", "file": {"file_data": ENCODED}}, "file.file_data", "application/octet-stream"),
+        ({"type": "file", "file": {"file_data": URL}}, "file.file_data", "image/png"),
+        ({"type": "input_file", "filename": "a.pdf", "file_data": ENCODED}, "file_data", "application/pdf"),
+        (
+            {"type": "image", "source": {"type": "base64", "media_type": "image/webp", "data": ENCODED}},
+            "source.data",
+            "image/webp",
+        ),
+        ({"type": "image", "data": ENCODED, "mimeType": "image/gif"}, "data", "image/gif"),
+        ({"type": "resource", "resource": {"blob": ENCODED, "mimeType": "audio/ogg"}}, "resource.blob", "audio/ogg"),
+    ],
+)
+def test_data_that_is_no_url(part, path, media_type):
+    said = {"role": "user", "content": [{"type": "text", "text": "Listen."}, part]}
+    recorded = by_reference(said)
+    assert ENCODED not in json.dumps(recorded)
+    found = recorded["content"][1]
+    for key in path.split("."):
+        found = found[key]
+    assert found == reference(media_type)
+    assert ENCODED in json.dumps(said)
+    assert by_reference(recorded) is recorded
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "These are words."}},
+        {"type": "table", "data": "1,2", "format": "csv"},
+        {"type": "table", "data": "1,2"},
+        {"type": "input_audio", "input_audio": {"data": None, "format": ["wav"]}},
+    ],
+)
+def test_what_does_not_say_that_it_is_base64_stays(part):
+    said = {"role": "user", "content": [part]}
+    assert by_reference(said) is said
+
+
+def test_a_sound_that_a_model_is_asked_about(recorder, traced, serve):
+    """Asked directly: AG2's agents print what they send, and cannot print this."""
+    server = serve("A cat.")
+    part = {"type": "input_audio", "input_audio": {"data": ENCODED, "format": "wav"}}
+    with traced():
+        OpenAIWrapper(**llm_config(server)).create(messages=[{"role": "user", "content": [part]}])
+    assert ENCODED not in everything(recorder)
+    recorded = recorder.root.only("llm_call")["gen_ai.input.messages"][0]["content"]
+    assert recorded == [{"type": "input_audio", "input_audio": {"data": reference("audio/wav"), "format": "wav"}}]
+    [exchange] = server.exchanges
+    assert exchange.request["messages"][0]["content"] == [part]
+
+
 def test_an_image_that_is_changed_in_place(recorder, traced, serve):
     wrapper = OpenAIWrapper(**llm_config(serve("A cat.", "A dog.", "Two.")))
     history = [message(URL)]

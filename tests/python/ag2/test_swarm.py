@@ -114,3 +114,31 @@ def test_to_a_nested_chat_and_back(recorder, traced, serve):
     ]
     assert recorder.root.only("nested_chat").only("llm_call")["gen_ai.agent.name"] == "pam"
     assert recorder.spent() == served(*servers)
+
+
+def test_the_agents_around_nested_chats_are_ag2s_own(recorder, traced, serve):
+    """They are known by who makes them: one of the program's that has such a name stays the program's."""
+    servers = [serve(calling("transfer_ana_to_nested_chat_ana_1"), "Thanks."), serve("Fine.")]
+    with traced():
+        ana, pam, mine = speaker("ana", servers[0]), speaker("pam", servers[1]), speaker("nested_chat_mine_1", None)
+        checks = [{"recipient": pam, "message": "Check it.", "max_turns": 1, "summary_method": "last_msg"}]
+        swarm.register_hand_off(ana, swarm.OnCondition({"chat_queue": checks}, "To check"))
+        swarm.register_hand_off(mine, swarm.OnContextCondition({"chat_queue": checks}, "never"))
+        variables = swarm.ContextVariables(data={"never": False})
+        swarm.initiate_swarm_chat(ana, "Go.", [ana, mine], context_variables=variables)
+    made = [
+        (one["ag2.agent.name"], one.get("callboard.agent.internal", False))
+        for one in recorder.root.found("agent_creation")
+        if one["ag2.agent.name"].startswith("nested_chat")
+    ]
+    assert made == [
+        ("nested_chat_mine_1", False),
+        ("nested_chat_ana_1", True),
+        ("nested_chat_nested_chat_mine_1_1", True),
+    ]
+    [reply] = [one for one in recorder.root.all("reply") if one["ag2.agent.recipient"] == "nested_chat_ana_1"]
+    assert reply["callboard.agent.internal"] is True
+    assert [
+        (one["ag2.agent.last_speaker"], one["ag2.agent.next_speaker"])
+        for one in recorder.root.found("agent_transition")
+    ] == [("_User", "ana")]

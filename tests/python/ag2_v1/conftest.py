@@ -5,19 +5,17 @@ from __future__ import annotations
 import gc
 import re
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import callboard
 import pytest
 import recorder as recording
 from ag2 import Agent, tool
 from ag2.config import OpenAIConfig
-from model_server import Answer, ModelServer, Rule, Step, ToolCall
-from recorder import Recorder
+from fixtures import manager, recorder, serve, served, traced, untraced
+from model_server import Answer, ModelServer, ToolCall
 
 __all__ = ["asked", "config", "double", "named", "served", "speaker", "untraced"]
+__all__ += ["manager", "recorder", "serve", "traced"]  # fixtures
 
 recording.SPAN_TEXTS.update(
     chat=lambda a: (
@@ -63,39 +61,6 @@ def named(name: str) -> str:
     return re.sub(r"^subtask-[0-9a-f]{8}$", "subtask", name)
 
 
-@pytest.fixture
-def manager() -> callboard.InstrumentationManager:
-    return callboard.InstrumentationManager()
-
-
-@pytest.fixture
-def recorder(manager: callboard.InstrumentationManager) -> Recorder:
-    recorder = Recorder(manager)
-    manager.register_provider(recorder)
-    return recorder
-
-
-@pytest.fixture
-def traced(manager: callboard.InstrumentationManager, recorder: Recorder) -> Callable[[], Any]:
-    """`with traced():` is one run, which the recorder keeps."""
-    return lambda: callboard.telemetry_context(manager, "Test")
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., ModelServer]]:
-    """Starts a scripted model server that lasts as long as the test."""
-    servers: list[ModelServer] = []
-
-    def start(*script: Step | Rule) -> ModelServer:
-        server = ModelServer(list(script)).start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
 def config(server: ModelServer, **options: Any) -> OpenAIConfig:
     """A configuration for a scripted server, without waiting to try again."""
     options.setdefault("max_retries", 0)
@@ -107,11 +72,6 @@ def speaker(name: str, server: ModelServer | None, **options: Any) -> Agent:
     return Agent(name, f"You are {name}.", config=None if server is None else config(server), **options)
 
 
-def served(*servers: ModelServer) -> tuple[int, int]:
-    """The tokens that these servers answered with, input and output."""
-    return sum(server.input_tokens for server in servers), sum(server.output_tokens for server in servers)
-
-
 def asked(name: str = "double", **arguments: Any) -> Answer:
     """The model asks for a tool: for twice 21, where nothing else is said."""
     return Answer(tool_calls=[ToolCall(name, arguments or {"x": 21})])
@@ -121,9 +81,3 @@ def asked(name: str = "double", **arguments: Any) -> Answer:
 def double(x: int) -> int:
     """Doubles a number."""
     return x * 2
-
-
-@contextmanager
-def untraced() -> Iterator[None]:
-    """Stands where `traced()` does, for the same program without callboard."""
-    yield

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
-from ag2 import Agent, ImageInput
-from ag2.events import ModelMessage, ModelMessageChunk, ModelResponse, Usage
+from ag2 import Agent, AudioInput, DocumentInput, ImageInput, ToolResult, tool
+from ag2.events import ModelMessage, ModelMessageChunk, ModelResponse, ToolCallEvent, Usage
 from ag2.knowledge import MemoryKnowledgeStore
 from ag2.knowledge.config import KnowledgeConfig
 from ag2.middleware import BaseMiddleware, Middleware
@@ -220,6 +223,26 @@ async def test_files_are_recorded_by_reference(recorder, traced, serve):
             {"type": "text", "text": '{"answer": 42}'},
         ],
     }
+
+
+@pytest.mark.parametrize("make", [ImageInput, AudioInput, DocumentInput])
+async def test_what_a_tool_gives_is_recorded_by_reference(make, recorder, traced):
+    """As bytes, or in a URL that holds its data."""
+    encoded = base64.b64encode(b"not really" * 100).decode()
+
+    def look() -> ToolResult:
+        """Look."""
+        return ToolResult(
+            make(data=b"not really" * 100, media_type="image/png"), make(url=f"data:image/png;base64,{encoded}")
+        )
+
+    script = TestConfig(ToolCallEvent(name="look"), "I see.")
+    with traced():
+        await Agent("emma", config=script, tools=[tool(look)]).ask("Look.")
+    assert recorder.root
+    assert encoded not in json.dumps([[span.attributes, span.events] for span in recorder.spans.values()], default=str)
+    answered = recorder.root.all("llm_call")[1]["gen_ai.input.messages"][-1]
+    assert [part["url"].split(";")[0] for part in answered["content"]] == ["callboard:image/png"] * 2
 
 
 async def test_a_history_is_one_chain(recorder, traced, serve):
