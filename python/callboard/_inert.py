@@ -27,6 +27,8 @@ class SpanContext:
     run_name = ""
     manager = None
     ended = True
+    ended_at = None
+    error = None
 
     def __init__(
         self,

@@ -111,7 +111,9 @@ class Trial:
 class Attempt:
     """A function being tried: a scope, which has no span until it does something, or for good."""
 
-    internal_names: frozenset[str]
+    @property
+    def internal_names(self) -> frozenset[str]:
+        """The names of agents that are of AG2's own making in it: none."""
     @property
     def span(self) -> SpanContext | None:
         """The span, if it is open."""
@@ -173,6 +175,12 @@ class SpanContext:
     @property
     def timestamp(self) -> datetime | None:
         """When the span began, in UTC."""
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the span ended, in UTC. Told to providers; None before, and on a program's own handle."""
+    @property
+    def error(self) -> str | None:
+        """Why the span failed, which may be empty; None where it did not. Told to providers at its end."""
     @property
     def attributes(self) -> _Attributes:
         """Everything set on the span so far, as a new dict."""

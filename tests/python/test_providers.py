@@ -231,3 +231,19 @@ def test_an_unreachable_collector_costs_the_program_nothing_but_a_warning(caplog
     assert manager.shutdown()
     assert exporter.statistics()["dropped"] == 2
     assert any("127.0.0.1:1" in record.getMessage() for record in caplog.records)
+
+
+def test_a_provider_is_told_when_and_how_a_span_ended():
+    manager = InstrumentationManager()
+    recorder = Recorder()
+    manager.register_provider(recorder)
+    with telemetry_context(manager) as telemetry:
+        held = telemetry.start_span(SpanKind.CHAT)
+        held.set_error("no answer")
+        telemetry.end_span()
+        assert (held.ended_at, held.error) == (None, None), "it is a handle, and told of nothing"
+        telemetry.start_span(SpanKind.REPLY).end(ValueError("why"))
+    ended = [call.context for call in recorder.named("end_span")]
+    assert [span.error for span in ended] == ["no answer", "why", None]
+    assert all(span.timestamp <= span.ended_at for span in ended)
+    assert ended[0].ended_at <= ended[1].timestamp, "exact, whenever the provider hears of it"

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -438,21 +437,6 @@ def test_the_tree_keeps_so_many_spans_and_counts_the_others(monkeypatch):
         "└─ step …",
         "and 3 more spans, not kept here",
     ]
-
-
-def test_a_span_ended_before_the_next_began_however_late_we_hear_of_it(monkeypatch):
-    def told(seconds: float, span_id: str) -> SpanContext:
-        at = datetime.fromtimestamp(1_000_000 + seconds, timezone.utc)
-        return SpanContext("step", timestamp=at, core_span_id=span_id)
-
-    monkeypatch.setattr(time, "time", lambda: 1_000_000 + 0.5)
-    tree = Tree()
-    tree.start_trace("run", "0")
-    for span_id, began in [("1", 0.1), ("2", 0.4)]:
-        tree.start_span("step", span_id, told(0, "0"))
-        tree.end_span(told(began, span_id))
-    tree.end_span(told(0, "0"))
-    assert [line.split()[-2] for line in tree.lines()] == ["500", "300", "100"]
 
 
 def test_a_span_that_says_when_and_how_it_ended_is_believed():

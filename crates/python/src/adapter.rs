@@ -60,6 +60,7 @@ impl PythonProvider {
             Record::SpanEnded(ended) => {
                 let context = self.context(py, &ended.span)?;
                 self.open.remove(&ended.span.span_id);
+                context.get().describe_end(ended.end_unix_ns, &ended.status);
                 self.call(py, "end_span", (context,), None)
             }
             _ => Ok(()),

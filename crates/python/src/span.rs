@@ -1,6 +1,6 @@
 //! `SpanContext`: the handle of a span in Python, and the record of one that a provider is shown.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
 use callboard_core::{Attribute, Span, SpanId, SpanKind, Status};
@@ -75,6 +75,8 @@ struct Described {
     parent_span_id: Option<String>,
     timestamp: Timestamp,
     attributes: Mutex<Vec<Attribute>>,
+    /// When it ended, and how it went.
+    ended: OnceLock<(UnixNanos, Status)>,
 }
 
 enum Timestamp {
@@ -132,6 +134,7 @@ impl SpanContext {
             parent_span_id: head.parent_span_id.map(|id| id.to_string()),
             timestamp: Timestamp::At(head.start_unix_ns),
             attributes: Mutex::new(head.attributes.to_vec()),
+            ended: OnceLock::new(),
         };
         Py::new(py, Self { state: State::Described(Box::new(described)) })
     }
@@ -149,8 +152,24 @@ impl SpanContext {
             parent_span_id: None,
             timestamp: Timestamp::Given(None),
             attributes: Mutex::new(attributes),
+            ended: OnceLock::new(),
         };
         Py::new(py, Self { state: State::Described(Box::new(described)) })
+    }
+
+    /// Says when and how the span ended, of which a provider is told.
+    pub(crate) fn describe_end(&self, end_unix_ns: UnixNanos, status: &Status) {
+        if let State::Described(described) = &self.state {
+            // It ends once.
+            let _ = described.ended.set((end_unix_ns, status.clone()));
+        }
+    }
+
+    fn end_described(&self) -> Option<&(UnixNanos, Status)> {
+        match &self.state {
+            State::Live(_) => None,
+            State::Described(described) => described.ended.get(),
+        }
     }
 
     fn live(&self) -> Option<&Live> {
@@ -235,6 +254,7 @@ impl SpanContext {
             parent_span_id,
             timestamp: Timestamp::Given(timestamp),
             attributes: Mutex::new(value::attributes(attributes)),
+            ended: OnceLock::new(),
         };
         Self { state: State::Described(Box::new(described)) }
     }
@@ -283,6 +303,21 @@ impl SpanContext {
                     Ok(given.as_ref().map_or_else(|| py.None(), |time| time.clone_ref(py)))
                 }
             },
+        }
+    }
+
+    /// When the span ended: a `datetime` in UTC. Told to providers; None before, and on a program's own handle.
+    #[getter]
+    fn ended_at(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.end_described().map(|(end_unix_ns, _)| datetime(py, *end_unix_ns)).transpose()
+    }
+
+    /// Why the span failed, which may be empty; None where it did not. Told to providers at its end, as `ended_at` is.
+    #[getter]
+    fn error(&self) -> Option<&str> {
+        match self.end_described() {
+            Some((_, Status::Error { message })) => Some(message.as_str()),
+            _ => None,
         }
     }
 

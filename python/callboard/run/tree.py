@@ -32,28 +32,18 @@ CALLED = {"llm_call": "chat", "tool_call": "execute_tool", "reply": "invoke_agen
 class Span:
     """A span as the tree shows it. Times are seconds of the Unix epoch."""
 
-    __slots__ = ("before", "began", "children", "cost", "depth", "ended", "failed", "title", "tokens", "unpriced")
+    __slots__ = ("began", "children", "cost", "depth", "ended", "failed", "title", "tokens", "unpriced")
 
-    def __init__(self, title: str, depth: int, before: list[Span]) -> None:
+    def __init__(self, title: str, depth: int) -> None:
         self.title = title
         self.depth = depth
         self.children: list[Span] = []
         self.began = time.time()
         self.ended: float | None = None
-        self.before = before
-        """Those that ended last before this one began."""
         self.failed = False
         self.unpriced = False
         self.tokens: tuple[int, int] | None = None
         self.cost: float | None = None
-
-    def began_at(self, seconds: float) -> None:
-        """Take the true time of the start. What ended before it ended no later, though we heard of it later."""
-        self.began = seconds
-        for span in self.before:
-            if span.ended is not None:
-                span.ended = max(span.began, min(span.ended, seconds))
-        self.before = []
 
     def paid(self, told: dict[str, Any]) -> None:
         """Add what a COST event tells."""
@@ -84,8 +74,6 @@ class Tree(TelemetryProvider):
         self._spans: dict[str, Span] = {}
         """All that are kept, by their ids: a span may begin in one that has ended."""
         self._roots: list[Span] = []
-        self._ended: list[Span] = []
-        """Those that ended since a span began."""
         self._kept = 0
         self.left_out = 0
 
@@ -108,17 +96,15 @@ class Tree(TelemetryProvider):
         """Nothing: what a title says is known when its span begins."""
 
     def end_span(self, context: SpanContext) -> None:
-        """Note when and how the span ended, as near as the native half tells it."""
+        """Note when the span began and ended, and how."""
         with self._lock:
             span = self._spans.get(context.core_span_id or "")
             if span is None:
                 return
-            told = getattr(context, "ended_at", None)
-            span.ended = time.time() if told is None else told.timestamp()
-            span.failed = span.failed or getattr(context, "error", None) is not None
             if context.timestamp is not None:
-                span.began_at(context.timestamp.timestamp())
-            self._ended.append(span)
+                span.began = context.timestamp.timestamp()
+            span.ended = time.time() if context.ended_at is None else context.ended_at.timestamp()
+            span.failed = span.failed or context.error is not None
         self.changed(span)
 
     def record_event(
@@ -146,8 +132,7 @@ class Tree(TelemetryProvider):
             if self._kept >= KEPT_SPANS or depth > KEPT_DEPTH or (parent is None and parent_id is not None):
                 self.left_out += 1
                 return
-            span = Span(cut(one_line(title), NAME_COLUMNS), depth, self._ended)
-            self._ended = []
+            span = Span(cut(one_line(title), NAME_COLUMNS), depth)
             self._kept += 1
             self._spans[span_id] = span
             (self._roots if parent is None else parent.children).append(span)

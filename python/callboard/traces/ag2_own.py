@@ -43,8 +43,8 @@ def _watch_tracers(patches: Patches) -> None:
                     context, instead = _apart(scope, run, context)
                     if instead is not None:
                         return instead
-            except Exception:
-                report("AG2's own spans")
+            except Exception as error:
+                report("AG2's own spans", error)
             return function(tracer, name, context, *args, **kwargs)
 
         return start_span

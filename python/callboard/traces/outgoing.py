@@ -71,8 +71,8 @@ def tell(request: Any) -> None:
         span = asking()
         if span is not None and HEADER not in request.headers:
             request.headers[HEADER] = f"00-{span.trace_id}-{span.core_span_id}-01"
-    except Exception:
-        report("a request's traceparent")
+    except Exception as error:
+        report("a request's traceparent", error)
 
 
 def asking() -> SpanContext | None:
