@@ -16,7 +16,7 @@ use crate::guard::quietly;
 use crate::kinds;
 use crate::span::SpanContext;
 use crate::value;
-use crate::watch::{Switch, value_of};
+use crate::watch::{Switch, name_of, value_of};
 
 /// A function that is tried: called with an agent, `messages` and more; it returns whether it replied, and what.
 ///
@@ -140,7 +140,7 @@ impl Trial {
             return;
         }
         if let Err(failure) = self.ended.call1(py, (attempt, result, error)) {
-            switch.report(py, self.ended.bind(py), failure);
+            switch.report(py, &name_of(self.ended.bind(py)), failure);
             if let Some(span) = attempt.get().span.get(py) {
                 SpanContext::end(span.bind(py), error);
             }
@@ -229,6 +229,20 @@ impl Attempt {
 }
 
 impl Attempt {
+    /// Where something is recorded while `span` is current: in the attempt's own span, if it is what happens there.
+    pub(crate) fn opened_under<'py>(
+        &self,
+        this: &Bound<'py, Self>,
+        span: Bound<'py, SpanContext>,
+    ) -> Bound<'py, SpanContext> {
+        let py = this.py();
+        let around = quietly(py, self.outer.bind(py).getattr(intern!(py, "span")));
+        if self.span.get(py).is_none() && around.is_some_and(|around| around.is(&span)) {
+            return self.opened(this).map_or(span, |opened| opened.into_bound(py));
+        }
+        span
+    }
+
     fn opened(&self, this: &Bound<'_, Self>) -> Option<Py<SpanContext>> {
         let py = this.py();
         if self.span.get(py).is_none() {
@@ -239,7 +253,9 @@ impl Attempt {
                     // Opening it ran the program's code, which may have opened it meanwhile.
                     let _ = self.span.set(py, span);
                 }
-                Err(error) => trial.switch.get().report(py, trial.open.bind(py), error),
+                Err(error) => {
+                    trial.switch.get().report(py, &name_of(trial.open.bind(py)), error);
+                }
             }
         }
         self.span.get(py).map(|span| span.clone_ref(py))

@@ -1,6 +1,9 @@
 //! What a program passes to a call that records, read where it lies: texts are only pointed to.
+//!
+//! A program's call passes a dict ([`with_attributes`]); a hook that is written in Rust lists what it found
+//! ([`AttributeList`]).
 
-use callboard_core::{Given, Key};
+use callboard_core::{Attribute, Given, Key};
 use pyo3::ffi;
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
@@ -50,6 +53,59 @@ pub(crate) fn given_under<'a>(
     match policy {
         Some(policy) => policy.attribute(object.py(), key, to_value(object)).into(),
         None => plain(object.as_borrowed()).unwrap_or_else(|| to_value(object).into()),
+    }
+}
+
+/// Attributes that a hook lists, as a run's rules have them recorded.
+pub(crate) struct AttributeList<'a> {
+    policy: Option<&'a ContentPolicy>,
+    list: SmallVec<[(Key, Given<'a>); MANY]>,
+}
+
+/// How many attributes a hook lists at the most, as a rule.
+const MANY: usize = 16;
+
+impl<'a> AttributeList<'a> {
+    pub(crate) fn new(policy: Option<&'a ContentPolicy>) -> Self {
+        Self { policy, list: SmallVec::new() }
+    }
+
+    /// Adds an attribute whose value is an object of the program's.
+    pub(crate) fn put(&mut self, key: &'static str, object: &'a Bound<'_, PyAny>) {
+        let key = Key::from_static(key);
+        let given = given_under(self.policy, &key, object);
+        self.list.push((key, given));
+    }
+
+    /// Adds an attribute whose value was read before.
+    pub(crate) fn put_given(
+        &mut self,
+        py: Python<'_>,
+        key: &'static str,
+        value: impl Into<Given<'a>>,
+    ) {
+        let (key, value) = (Key::from_static(key), value.into());
+        let value = match self.policy {
+            Some(policy) => policy.attribute(py, &key, value.into()).into(),
+            None => value,
+        };
+        self.list.push((key, value));
+    }
+
+    /// Adds attributes as they are: the run's rules were applied to them before.
+    pub(crate) fn extend(&mut self, attributes: &[Attribute]) {
+        let attributes = attributes.iter().cloned();
+        self.list.extend(attributes.map(|(key, value)| (key, Given::Value(value))));
+    }
+
+    /// The attributes as they are to be kept.
+    pub(crate) fn into_kept(self) -> Vec<Attribute> {
+        self.list.into_iter().map(|(key, given)| (key, given.into())).collect()
+    }
+
+    /// The attributes, to be recorded; nothing stays in their place.
+    pub(crate) fn take(&mut self) -> &mut [(Key, Given<'a>)] {
+        &mut self.list
     }
 }
 

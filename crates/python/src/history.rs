@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_core::{Context, Message};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::ag2::has_parts;
 use crate::content::ContentPolicy;
 use crate::guard::quietly;
 use crate::value::{is_plainly, to_value};
@@ -155,15 +155,6 @@ impl Recording<'_, '_> {
         (is_as_it_is && is_plainly(known.body(), message.as_borrowed()))
             || *self.message(message) == *known
     }
-}
-
-/// Whether a message's content is a list of parts: texts, images.
-fn has_parts(message: &Bound<'_, PyAny>) -> bool {
-    let Ok(message) = message.cast::<PyDict>() else { return false };
-    let content = message.get_item(intern!(message.py(), "content"));
-    quietly(message.py(), content)
-        .flatten()
-        .is_some_and(|content| content.is_instance_of::<PyList>())
 }
 
 impl History {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
-use callboard_core::{Attribute, Span, SpanId, SpanKind, Status};
+use callboard_core::{Attribute, EventKind, Span, SpanId, SpanKind, Status};
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use crate::activation::Activation;
 use crate::content::ContentPolicy;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
-use crate::given::{given_under, with_attributes};
+use crate::given::{AttributeList, given_under, with_attributes};
 use crate::history::{Histories, Messages, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
@@ -208,6 +208,13 @@ impl SpanContext {
                     attributes.push((key, value.into()));
                 }
             }
+        }
+    }
+
+    /// Records that something happened in this span, now.
+    pub(crate) fn record(&self, kind: EventKind, attributes: &mut AttributeList<'_>) {
+        if let Some(span) = self.span() {
+            span.record_event(kind, attributes.take());
         }
     }
 

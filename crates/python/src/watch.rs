@@ -2,21 +2,24 @@
 //!
 //! A hook is a *body*: a generator function that is called with the arguments of the function, records what begins,
 //! yields the span it opened (or None), is resumed with the outcome, and records that. What a body raises is reported and
-//! stays inside; what the function raises passes through unchanged.
+//! stays inside; what the function raises passes through unchanged. A body that is called often is written in Rust: a
+//! [`Hook`].
 //!
 //! ```text
 //! program -> Watch -> body up to its yield -> the function -> rest of the body -> the span's end -> program
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use crate::ag2::NativeHook;
 use crate::current::current_span;
 use crate::guard::quietly;
 use crate::span::SpanContext;
@@ -78,13 +81,76 @@ impl Switch {
     }
 
     /// Tells of what a hook raised. A Ctrl-C in the midst of one is the program's.
-    pub(crate) fn report(&self, py: Python<'_>, hook: &Bound<'_, PyAny>, error: PyErr) {
+    pub(crate) fn report(&self, py: Python<'_>, hook: &str, error: PyErr) {
         if !error.is_instance_of::<PyException>(py) {
             return quietly(py, Err(error)).unwrap_or_default();
         }
-        let name = quietly(py, hook.getattr(intern!(py, "__name__")));
-        quietly(py, self.report.call1(py, (name, error.into_value(py))));
+        quietly(py, self.report.call1(py, (hook, error.into_value(py))));
     }
+}
+
+/// A body that is written in Rust.
+pub(crate) trait Hook: Send + Sync {
+    /// What it records, in words.
+    fn what(&self) -> &'static str;
+
+    /// Records what begins, and makes its scope current. None: there is nothing to watch for.
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>>;
+
+    /// Records how it went.
+    fn finish(
+        &self,
+        switch: &Switch,
+        begun: &Bound<'_, PyAny>,
+        outcome: Outcome<'_, '_>,
+    ) -> PyResult<()>;
+}
+
+/// A call that is about to be made.
+pub(crate) struct Call<'a, 'py> {
+    pub(crate) switch: &'a Switch,
+    /// What goes before the arguments: of a method, its name.
+    pub(crate) about: &'a Bound<'py, PyTuple>,
+    arguments: &'a Bound<'py, PyTuple>,
+    pub(crate) named: Option<&'a Bound<'py, PyDict>>,
+}
+
+impl<'py> Call<'_, 'py> {
+    pub(crate) fn py(&self) -> Python<'py> {
+        self.arguments.py()
+    }
+
+    /// An argument that has no name; the first is the object whose method is called.
+    pub(crate) fn positional(&self, index: usize) -> PyResult<Bound<'py, PyAny>> {
+        self.arguments.get_item(index)
+    }
+
+    /// An argument by its place or its name, where it is given.
+    pub(crate) fn argument(
+        &self,
+        index: usize,
+        name: &Bound<'py, PyString>,
+    ) -> Option<Bound<'py, PyAny>> {
+        if index < self.arguments.len() {
+            return quietly(self.py(), self.arguments.get_item(index));
+        }
+        quietly(self.py(), self.named?.get_item(name)).flatten()
+    }
+}
+
+/// What a hook began.
+pub(crate) struct Begun<'py> {
+    /// What the hook needs to know when the call returns.
+    pub(crate) state: Bound<'py, PyAny>,
+    /// What is to end with the call.
+    pub(crate) span: Option<Bound<'py, SpanContext>>,
+}
+
+/// How a call went.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome<'a, 'py> {
+    Returned(&'a Bound<'py, PyAny>),
+    Raised(&'a Bound<'py, PyAny>),
 }
 
 /// A function that `body` watches while `switch` is live.
@@ -96,15 +162,21 @@ impl Switch {
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Watch {
     function: Py<PyAny>,
-    body: Py<PyAny>,
+    body: Body,
     about: Py<PyTuple>,
     switch: Py<Switch>,
+}
+
+enum Body {
+    Python(Py<PyAny>),
+    Native(Arc<dyn Hook>),
 }
 
 /// A body at its yield.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Waiting {
-    steps: Py<PyAny>,
+    /// A generator, or what a hook in Rust needs to know.
+    state: Py<PyAny>,
     /// What it yielded: what is to end with the call, or None.
     span: Py<PyAny>,
     /// The scope that it set, and the one before.
@@ -115,7 +187,16 @@ pub(crate) struct Waiting {
 #[pymethods]
 impl Watch {
     #[new]
-    fn new(function: Py<PyAny>, body: Py<PyAny>, about: Py<PyTuple>, switch: Py<Switch>) -> Self {
+    fn new(
+        function: Py<PyAny>,
+        body: &Bound<'_, PyAny>,
+        about: Py<PyTuple>,
+        switch: Py<Switch>,
+    ) -> Self {
+        let body = match body.cast::<NativeHook>() {
+            Ok(hook) => Body::Native(hook.get().0.clone()),
+            Err(_) => Body::Python(body.clone().unbind()),
+        };
         Self { function, body, about, switch }
     }
 
@@ -151,10 +232,10 @@ impl Watch {
         let Some(outer) = switch.scope(py) else { return Ok(None) };
         match self.start(py, arguments, named) {
             Ok(None) => Ok(None),
-            Ok(Some((steps, span))) => {
+            Ok(Some((state, span))) => {
                 let inner = switch.scope(py).unwrap_or_else(|| outer.clone()).unbind();
                 Ok(Some(Waiting {
-                    steps: steps.unbind(),
+                    state: state.unbind(),
                     span: span.unbind(),
                     inner,
                     outer: outer.unbind(),
@@ -162,7 +243,7 @@ impl Watch {
             }
             Err(error) if is_budget_exceeded(py, &error) => Err(error),
             Err(error) => {
-                switch.report(py, self.body.bind(py), error);
+                self.report(py, error);
                 switch.enter(&outer);
                 if let Some(left_open) = current_span(py).filter(|span| !span.is(&before)) {
                     SpanContext::end(&left_open, None);
@@ -182,10 +263,8 @@ impl Watch {
         error: Option<&Bound<'_, PyAny>>,
     ) {
         let switch = self.switch.get();
-        let outcome = PyTuple::new(py, [result, error]);
-        let resumed = outcome.and_then(|outcome| resume(waiting.steps.bind(py), &outcome));
-        if let Err(failure) = resumed {
-            switch.report(py, self.body.bind(py), failure);
+        if let Err(failure) = self.resume(waiting.state.bind(py), result, error) {
+            self.report(py, failure);
         }
         switch.leave(waiting.inner.bind(py), waiting.outer.bind(py));
         let span = waiting.span.bind(py);
@@ -194,12 +273,21 @@ impl Watch {
         } else if !span.is_none()
             && let Err(failure) = span.call_method1(intern!(py, "end"), (error,))
         {
-            switch.report(py, self.body.bind(py), failure);
+            self.report(py, failure);
         }
     }
 }
 
 impl Watch {
+    /// Tells of what the body raised.
+    fn report(&self, py: Python<'_>, error: PyErr) {
+        let switch = self.switch.get();
+        match &self.body {
+            Body::Python(body) => switch.report(py, &name_of(body.bind(py)), error),
+            Body::Native(hook) => switch.report(py, hook.what(), error),
+        }
+    }
+
     /// The body at its yield and what it yielded; none where it returned.
     fn start<'py>(
         &self,
@@ -208,11 +296,47 @@ impl Watch {
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
         let about = self.about.bind(py);
-        let all: SmallVec<[_; 8]> = about.iter().chain(arguments.iter()).collect();
-        let steps = self.body.bind(py).call(PyTuple::new(py, all)?, named)?;
-        let yielded = resume(&steps, &py.None().into_bound(py))?;
-        Ok(yielded.map(|span| (steps, span)))
+        match &self.body {
+            Body::Python(body) => {
+                let all: SmallVec<[_; 8]> = about.iter().chain(arguments.iter()).collect();
+                let steps = body.bind(py).call(PyTuple::new(py, all)?, named)?;
+                let yielded = resume(&steps, &py.None().into_bound(py))?;
+                Ok(yielded.map(|span| (steps, span)))
+            }
+            Body::Native(hook) => {
+                let begun = hook.begin(&Call { switch: self.switch.get(), about, arguments, named })?;
+                let no_span = || py.None().into_bound(py);
+                Ok(begun.map(|it| (it.state, it.span.map_or_else(no_span, Bound::into_any))))
+            }
+        }
     }
+
+    /// Gives the body the outcome.
+    fn resume<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        result: Option<&Bound<'py, PyAny>>,
+        error: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let py = state.py();
+        match &self.body {
+            Body::Python(_) => {
+                let outcome = PyTuple::new(py, [result, error])?;
+                resume(state, outcome.as_any()).map(drop)
+            }
+            Body::Native(hook) => {
+                let none = py.None().into_bound(py);
+                let returned = || Outcome::Returned(result.unwrap_or(&none));
+                hook.finish(self.switch.get(), state, error.map_or_else(returned, Outcome::Raised))
+            }
+        }
+    }
+}
+
+/// What a Python function is called, for a report.
+pub(crate) fn name_of(function: &Bound<'_, PyAny>) -> String {
+    let name = function.getattr(intern!(function.py(), "__name__"));
+    quietly(function.py(), name).map_or_else(String::new, |name| name.to_string())
 }
 
 /// Resumes a generator: what it yields; none where it ran to its end.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
 from callboard import EventKind
+from callboard._load import native
 
 from . import keys
 from .patching import Patches, Steps
@@ -58,32 +58,18 @@ def sender_and_recipient(sender: Any, recipient: Any) -> dict[str, Any]:
 
 def mark_internal(agent: Any) -> None:
     """Keep in mind that AG2 made this agent for its own use."""
-    key = id(agent)
-    _internal[key] = ref(agent, lambda _: _internal.pop(key, None))
+    INTERNAL.mark(agent)
 
 
 def internal(*agents: Any) -> dict[str, bool]:
     """Give the mark of what an agent of AG2's own does; nothing where all are the program's."""
     for agent in agents:
-        if is_internal(agent):
+        if agent in INTERNAL:
             return {keys.AGENT_INTERNAL: True}
     return {}
 
 
-def is_internal(agent: Any) -> bool:
-    """Whether this is an agent of AG2's own."""
-    marked = _internal.get(id(agent))
-    if marked is not None and marked() is agent:
-        return True
-    name = name_of(agent)
-    return isinstance(name, str) and (name in _INTERNAL_NAMES or name.startswith(_INTERNAL_BEGINNINGS))
-
-
-_internal: dict[int, ref[Any]] = {}
-
-# Names that AG2 keeps for its executors of tools, and for agents that it puts around a chat that is handed to.
-_INTERNAL_NAMES = frozenset({"_Group_Tool_Executor", "_Swarm_Tool_Executor"})
-_INTERNAL_BEGINNINGS = ("wrapped_nested_", "wrapped_group_")
+INTERNAL = native.InternalAgents()
 
 
 def name_of(agent: Any) -> Any:

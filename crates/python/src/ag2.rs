@@ -1,0 +1,90 @@
+//! AG2's busiest functions, watched from here: in Python, their hooks would cost a program a third of what AG2 itself does.
+//!
+//! The hooks of everything else, and what these share with them, are in `callboard/ag2/`; they say more of what AG2 does.
+
+mod agents;
+mod keys;
+mod message;
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyType};
+
+pub(crate) use agents::InternalAgents;
+
+use crate::attempt::Attempt;
+use crate::current::current_span;
+use crate::guard::quietly;
+use crate::span::SpanContext;
+use crate::watch::{Hook, Switch};
+
+/// A hook that is written in Rust, for `Watch`.
+#[pyclass(name = "Hook", module = "callboard", frozen)]
+pub(crate) struct NativeHook(pub(crate) Arc<dyn Hook>);
+
+/// What the hooks take of the Python package.
+///
+/// Args:
+///     chat: the class of the scope of a chat.
+///     internal: the agents that AG2 made for its own use.
+///     rewrite: takes a message, and gives the one that is recorded instead; it must give the same for the same.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Hooks {
+    chat: Py<PyType>,
+    internal: Py<InternalAgents>,
+    rewrite: Py<PyAny>,
+}
+
+#[pymethods]
+impl Hooks {
+    #[new]
+    #[pyo3(signature = (*, chat, internal, rewrite))]
+    fn new(chat: Py<PyType>, internal: Py<InternalAgents>, rewrite: Py<PyAny>) -> Self {
+        Self { chat, internal, rewrite }
+    }
+
+    /// AGENT_SEND_MSG: watches a message on its way out.
+    fn message(slf: Py<Self>) -> NativeHook {
+        NativeHook(Arc::new(message::Sending(slf)))
+    }
+}
+
+impl Hooks {
+    /// The scope, where it is a chat whose own turn it is: nothing has opened a span in it but its round.
+    fn chat<'py>(&self, switch: &Switch, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(scope) = switch.scope(py) else { return Ok(None) };
+        if !scope.is_instance(self.chat.bind(py))? {
+            return Ok(None);
+        }
+        let Some(span) = current_span(py) else { return Ok(None) };
+        let is_its_turn = scope.getattr(intern!(py, "span"))?.is(&span)
+            || scope.getattr(intern!(py, "round"))?.is(&span);
+        Ok(is_its_turn.then_some(scope))
+    }
+
+    /// A message as it is recorded: without the data of its images.
+    fn by_reference<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if has_parts(message) { self.rewrite.bind(message.py()).call1((message,)) } else { Ok(message.clone()) }
+    }
+}
+
+/// Whether a message's content is a list of parts: texts, images.
+pub(crate) fn has_parts(message: &Bound<'_, PyAny>) -> bool {
+    let Ok(message) = message.cast::<PyDict>() else { return false };
+    let content = message.get_item(intern!(message.py(), "content"));
+    quietly(message.py(), content)
+        .flatten()
+        .is_some_and(|content| content.is_instance_of::<PyList>())
+}
+
+/// The span under which something is recorded now; none where no run is current.
+fn here<'py>(switch: &Switch, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
+    let span = current_span(py)?;
+    let scope = switch.scope(py)?;
+    match scope.cast::<Attempt>() {
+        Ok(attempt) => Some(attempt.get().opened_under(attempt, span)),
+        Err(_) => Some(span),
+    }
+}
