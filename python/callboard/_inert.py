@@ -133,6 +133,10 @@ class Watch:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         return None if self._function is None else self._function(*arguments, **named)
 
+    def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
+        """Call the function."""
+        return self(*arguments, **(named or {}))
+
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> None:
         """See nothing to watch for."""
 
@@ -144,19 +148,74 @@ class Waiting:
     """What no call leaves."""
 
 
+class Hook:
+    """A body that is never run."""
+
+
+class Hooks:
+    """Hooks that record nothing."""
+
+    def __init__(self, **_: object) -> None:
+        pass
+
+    def message(self) -> Hook:
+        """Return what is never run."""
+        return Hook()
+
+    reply = message
+
+
+class InternalAgents:
+    """Agents that nobody asks for."""
+
+    def mark(self, agent: object) -> None:
+        """Do nothing."""
+
+    def __contains__(self, agent: object) -> bool:
+        return False
+
+
 class Trial(Watch):
     """A function that is tried, and called straight."""
 
 
-class Attempt:
-    """What no call is."""
-
+class _Scope:
     internal_names: frozenset[str] = frozenset()
-    span = agent = outer = trial = messages = None
-    started_ns = 0
+    span = agent = outer = None
 
     def opened(self) -> None:
         """Have no span."""
+
+
+class Reply(_Scope):
+    """What no reply is."""
+
+    sender = messages = None
+
+
+class Attempt(_Scope):
+    """What no call is."""
+
+
+class ReplyFunctions:
+    """An agent's list of reply functions, as it is."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __get__(self, agent: Any, owner: type[Any] | None = None) -> Any:
+        if agent is None:
+            return self
+        try:
+            return agent.__dict__["_reply_func_list"]
+        except KeyError:
+            raise AttributeError("_reply_func_list") from None
+
+    def __set__(self, agent: Any, registered: object) -> None:
+        agent.__dict__["_reply_func_list"] = registered
+
+    def __delete__(self, agent: Any) -> None:
+        del agent.__dict__["_reply_func_list"]
 
 
 class ContentPolicy:

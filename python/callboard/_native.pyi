@@ -54,34 +54,108 @@ class Waiting:
 
 @final
 class Watch:
-    """A function that `body`, a generator function, watches while `switch` is live; it is called in its place.
+    """A function that `body` watches while `switch` is live: `call` is what stands in its place.
 
     Args:
         function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
-        body: gets `about` and the call's arguments, yields what is to end with the call, and is sent the outcome.
+        body: a `Hook`; or a generator function that gets `about` and the call's arguments, yields what is to end with
+            the call, and is sent the outcome.
         about: goes before the call's arguments to the body.
 
     """
 
     def __new__(
-        cls, function: Callable[..., Any], body: Callable[..., Any], about: tuple[Any, ...], switch: Switch
+        cls, function: Callable[..., Any], body: Hook | Callable[..., Any], about: tuple[Any, ...], switch: Switch
     ) -> Self: ...
-    def __call__(self, /, *arguments: Any, **named: Any) -> Any: ...
+    def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
+        """Call the function, watched."""
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Waiting | None:
         """Run the body up to its yield; None where it sees nothing to watch for, or failed."""
     def finish(self, waiting: Waiting, result: Any, error: BaseException | None) -> None:
         """Let the body record the outcome; leave its scope and end its span, whatever the body did."""
 
 @final
+class Hook:
+    """A body that is written in Rust, for `Watch`."""
+
+@final
+class Hooks:
+    """The hooks of AG2's busiest functions, and what they take of the package.
+
+    Args:
+        chat: the class of the scope of a chat.
+        internal: the agents that AG2 made for its own use.
+        rewrite: takes a message, and gives the one that is recorded instead; it must give the same for the same.
+
+    """
+
+    def __new__(cls, *, chat: type[Any], internal: InternalAgents, rewrite: Callable[[Any], Any]) -> Self: ...
+    def message(self) -> Hook:
+        """AGENT_SEND_MSG: watch a message on its way out."""
+    def reply(self) -> Hook:
+        """REPLY: watch an agent replying."""
+
+@final
+class InternalAgents:
+    """The agents that AG2 made for its own use: those marked, and those whose name AG2 keeps for such."""
+
+    def __new__(cls) -> Self: ...
+    def mark(self, agent: Any) -> None:
+        """Keep in mind that AG2 made this agent for its own use."""
+    def __contains__(self, agent: Any, /) -> bool:
+        """Whether this is an agent of AG2's own."""
+
+@final
+class Reply:
+    """An agent replying to a sender: a scope. `messages` is the history that it was given."""
+
+    @property
+    def internal_names(self) -> frozenset[str]:
+        """The names of agents that are of AG2's own making in it: none."""
+    @property
+    def span(self) -> SpanContext:
+        """The span."""
+    @property
+    def agent(self) -> Any:
+        """The agent that replies."""
+    @property
+    def sender(self) -> Any:
+        """To whom it replies."""
+    @property
+    def messages(self) -> Any:
+        """The messages that it was given."""
+    @property
+    def outer(self) -> Any:
+        """The scope around it."""
+    def opened(self) -> SpanContext:
+        """Return the span."""
+
+@final
+class ReplyFunctions:
+    """The attribute `_reply_func_list` of agents: AG2's readers see watched functions while they reply.
+
+    Args:
+        switch: whose scope tells who is replying.
+        readers: the code objects of AG2's functions that read it.
+        own: of each function of AG2's own: itself, what stands in its place, and whether it is a coroutine function.
+        tried: makes what stands in the place of any other function.
+
+    """
+
+    def __new__(
+        cls, switch: Switch, readers: list[Any], own: list[tuple[Any, Any, bool]], tried: Callable[[Any], Any]
+    ) -> Self: ...
+    def __get__(self, agent: Any, owner: type[Any] | None = None, /) -> Any: ...
+    def __set__(self, agent: Any, registered: Any, /) -> None: ...
+    def __delete__(self, agent: Any, /) -> None: ...
+
+@final
 class Trial:
-    """A function that is tried: it returns whether it replied, and what. Where it declines, a brief child says so.
+    """A reply function that is tried. Where it declines, a brief child of the reply says so.
 
     Args:
         function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
-        within: the class of the scope in which it is watched. That has a `span`, an `agent`, and `about`: a dict.
-        attributes: what is told of it, beside `about`, where it declines.
-        open: takes the attempt; opens its span.
-        ended: takes the attempt, the result and the exception where it did not decline at once; ends its span.
+        name, module: what it is called, and where it is from.
         at_once: whether its span is opened when it is called.
 
     """
@@ -90,26 +164,17 @@ class Trial:
     __wrapped__: Any
 
     def __new__(
-        cls,
-        function: Callable[..., Any],
-        switch: Switch,
-        kind: SpanKind | str,
-        *,
-        within: type[Any],
-        attributes: _Attributes,
-        open: Callable[[Attempt], SpanContext | None],
-        ended: Callable[[Attempt, Any, BaseException | None], None],
-        at_once: bool,
+        cls, function: Callable[..., Any], switch: Switch, hooks: Hooks, *, name: str, module: str, at_once: bool
     ) -> Self: ...
     def __call__(self, /, *arguments: Any, **named: Any) -> Any: ...
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Attempt | None:
-        """Enter the attempt; None where it is not tried in such a scope as it is watched in."""
+        """Enter the attempt; None where no agent is replying."""
     def finish(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """Leave the attempt, and tell how it went."""
 
 @final
 class Attempt:
-    """A function being tried: a scope, which has no span until it does something, or for good."""
+    """A reply function being tried: a scope, which has no span until it does something, or for good."""
 
     @property
     def internal_names(self) -> frozenset[str]:
@@ -119,19 +184,10 @@ class Attempt:
         """The span, if it is open."""
     @property
     def agent(self) -> Any:
-        """The agent that acts in the scope around it."""
+        """The agent that replies."""
     @property
-    def outer(self) -> Any:
-        """The scope around it."""
-    @property
-    def trial(self) -> Trial:
-        """The function that is tried."""
-    @property
-    def messages(self) -> Any:
-        """The messages that it was given."""
-    @property
-    def started_ns(self) -> int:
-        """When it began: a reading of `clock_ns()`."""
+    def outer(self) -> Reply:
+        """The scope around it: the reply."""
     def opened(self) -> SpanContext | None:
         """Open the span if it is not open."""
 

@@ -3,8 +3,12 @@
 //! The hooks of everything else, and what these share with them, are in `callboard/ag2/`; they say more of what AG2 does.
 
 mod agents;
+mod attempt;
+mod functions;
 mod keys;
 mod message;
+mod recording;
+mod reply;
 
 use std::sync::Arc;
 
@@ -13,12 +17,24 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
 
 pub(crate) use agents::InternalAgents;
+pub(crate) use attempt::{Attempt, Trial};
+pub(crate) use functions::ReplyFunctions;
+pub(crate) use reply::Reply;
 
-use crate::attempt::Attempt;
 use crate::current::current_span;
 use crate::guard::quietly;
 use crate::span::SpanContext;
 use crate::watch::{Hook, Switch};
+
+pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<NativeHook>()?;
+    module.add_class::<Hooks>()?;
+    module.add_class::<InternalAgents>()?;
+    module.add_class::<Reply>()?;
+    module.add_class::<Trial>()?;
+    module.add_class::<Attempt>()?;
+    module.add_class::<ReplyFunctions>()
+}
 
 /// A hook that is written in Rust, for `Watch`.
 #[pyclass(name = "Hook", module = "callboard", frozen)]
@@ -49,6 +65,11 @@ impl Hooks {
     fn message(slf: Py<Self>) -> NativeHook {
         NativeHook(Arc::new(message::Sending(slf)))
     }
+
+    /// REPLY: watches an agent replying.
+    fn reply(slf: Py<Self>) -> NativeHook {
+        NativeHook(Arc::new(reply::Replying(slf)))
+    }
 }
 
 impl Hooks {
@@ -66,7 +87,11 @@ impl Hooks {
 
     /// A message as it is recorded: without the data of its images.
     fn by_reference<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if has_parts(message) { self.rewrite.bind(message.py()).call1((message,)) } else { Ok(message.clone()) }
+        if has_parts(message) {
+            self.rewrite.bind(message.py()).call1((message,))
+        } else {
+            Ok(message.clone())
+        }
     }
 }
 

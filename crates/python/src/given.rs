@@ -81,10 +81,10 @@ impl<'a> AttributeList<'a> {
     pub(crate) fn put_given(
         &mut self,
         py: Python<'_>,
-        key: &'static str,
+        key: impl Into<Key>,
         value: impl Into<Given<'a>>,
     ) {
-        let (key, value) = (Key::from_static(key), value.into());
+        let (key, value) = (key.into(), value.into());
         let value = match self.policy {
             Some(policy) => policy.attribute(py, &key, value.into()).into(),
             None => value,

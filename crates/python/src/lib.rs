@@ -16,7 +16,6 @@
 mod activation;
 mod adapter;
 mod ag2;
-mod attempt;
 mod content;
 mod current;
 mod exception;
@@ -51,11 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<watch::Switch>()?;
     module.add_class::<watch::Watch>()?;
     module.add_class::<watch::Waiting>()?;
-    module.add_class::<attempt::Trial>()?;
-    module.add_class::<attempt::Attempt>()?;
-    module.add_class::<ag2::NativeHook>()?;
-    module.add_class::<ag2::Hooks>()?;
-    module.add_class::<ag2::InternalAgents>()?;
+    ag2::add_classes(module)?;
     providers::add_classes(module)?;
     module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
     module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
-use callboard_core::{Attribute, EventKind, Span, SpanId, SpanKind, Status};
+use callboard_core::{Attribute, Context, Span, SpanId, SpanKind, Status};
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use crate::activation::Activation;
 use crate::content::ContentPolicy;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
-use crate::given::{AttributeList, given_under, with_attributes};
+use crate::given::{given_under, with_attributes};
 use crate::history::{Histories, Messages, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
@@ -211,18 +211,25 @@ impl SpanContext {
         }
     }
 
-    /// Records that something happened in this span, now.
-    pub(crate) fn record(&self, kind: EventKind, attributes: &mut AttributeList<'_>) {
-        if let Some(span) = self.span() {
-            span.record_event(kind, attributes.take());
-        }
-    }
-
     /// Sets an attribute as the run's rules have it recorded.
     pub(crate) fn set(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
         let key = value::key(key);
         let given = given_under(self.policy(), &key, value);
         self.append(key, given);
+    }
+
+    /// See `messages`.
+    pub(crate) fn history(
+        &self,
+        owner: &Bound<'_, PyAny>,
+        messages: &Bound<'_, PyAny>,
+        rewrite: Option<&Bound<'_, PyAny>>,
+    ) -> Context {
+        let recording = Recording { policy: self.policy(), rewrite };
+        match self.live() {
+            Some(live) => live.run.histories.context(owner, messages, recording),
+            None => Histories::new(owner.py()).context(owner, messages, recording),
+        }
     }
 
     fn all_attributes(&self) -> Vec<Attribute> {
@@ -477,12 +484,7 @@ impl SpanContext {
         messages: &Bound<'_, PyAny>,
         rewrite: Option<&Bound<'_, PyAny>>,
     ) -> Messages {
-        let recording = Recording { policy: self.policy(), rewrite };
-        let context = match self.live() {
-            Some(live) => live.run.histories.context(owner, messages, recording),
-            None => Histories::new(owner.py()).context(owner, messages, recording),
-        };
-        Messages { context }
+        Messages { context: self.history(owner, messages, rewrite) }
     }
 
     /// A context manager that makes this span current where it is entered, and restores what was before. It does not

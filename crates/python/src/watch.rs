@@ -153,7 +153,7 @@ pub(crate) enum Outcome<'a, 'py> {
     Raised(&'a Bound<'py, PyAny>),
 }
 
-/// A function that `body` watches while `switch` is live.
+/// A function that `body` watches while `switch` is live: `call` is what stands in its place.
 ///
 /// Args:
 ///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
@@ -200,8 +200,8 @@ impl Watch {
         Self { function, body, about, switch }
     }
 
-    #[pyo3(signature = (*arguments, **named))]
-    fn __call__<'py>(
+    /// Calls the function, watched.
+    fn call<'py>(
         &self,
         py: Python<'py>,
         arguments: &Bound<'py, PyTuple>,
@@ -304,7 +304,8 @@ impl Watch {
                 Ok(yielded.map(|span| (steps, span)))
             }
             Body::Native(hook) => {
-                let begun = hook.begin(&Call { switch: self.switch.get(), about, arguments, named })?;
+                let begun =
+                    hook.begin(&Call { switch: self.switch.get(), about, arguments, named })?;
                 let no_span = || py.None().into_bound(py);
                 Ok(begun.map(|it| (it.state, it.span.map_or_else(no_span, Bound::into_any))))
             }

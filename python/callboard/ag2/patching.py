@@ -40,7 +40,7 @@ Outcome = tuple[Any, "BaseException | None"]
 """How the watched call went: what it returned, or what it raised."""
 
 Steps = Generator["Ends | None", Outcome, None]
-Body = Callable[..., Steps]
+Body = Callable[..., Steps] | native.Hook
 Maker = Callable[[Any], Any]
 
 _ABSENT: Any = object()
@@ -55,8 +55,10 @@ def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutin
     if inspect.iscoroutinefunction(function) if is_coroutine is None else is_coroutine:
         return awaited(function, watch)
 
+    call = watch.call
+
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return watch(*args, **kwargs)
+        return call(args, kwargs)
 
     return wrapper
 

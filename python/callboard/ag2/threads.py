@@ -73,8 +73,6 @@ def _set_default(streams: WeakKeyDictionary[Any, Carried]) -> Maker:
     """AG2's threads begin with `with IOStream.set_default(stream):`. There the stream brings the span."""
 
     def carried_by(stream: Any) -> Carried | None:
-        if current_span() is not None:
-            return None
         try:
             return streams.get(stream)
         except TypeError:  # None, or a stream of the program's own that cannot be a weak key.
@@ -83,6 +81,8 @@ def _set_default(streams: WeakKeyDictionary[Any, Carried]) -> Maker:
     def make(function: Any) -> Any:
         def set_default(stream: Any) -> AbstractContextManager[Any]:
             default: AbstractContextManager[Any] = function(stream)
+            if current_span() is not None:
+                return default
             carried = carried_by(stream)
             return default if carried is None else _both(default, carried.resumed())
 

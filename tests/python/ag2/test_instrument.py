@@ -14,7 +14,9 @@ import pytest
 from autogen import ConversableAgent, OpenAIWrapper
 from autogen.io.base import IOStream
 from callboard import ag2
-from callboard.ag2 import faults, llm, messages, reply
+from callboard.ag2 import faults, images, llm, reply
+from callboard.ag2.chat import Chat
+from callboard.ag2.hooks import HOOKS
 from callboard.ag2.patching import Patches
 from conftest import speaker
 
@@ -154,8 +156,8 @@ def test_classes_defined_during_a_run_are_watched_once(traced, recorder):
 @pytest.mark.filterwarnings("ignore")
 def test_a_version_that_lacks_something_costs_one_hook(caplog, recwarn):
     patches = Patches()
-    patches.watch("autogen.agentchat.conversable_agent:ConversableAgent.moved_elsewhere", reply.reply)
-    patches.watch("autogen.no_such_module:Thing.method", reply.reply)
+    patches.watch("autogen.agentchat.conversable_agent:ConversableAgent.moved_elsewhere", HOOKS.reply())
+    patches.watch("autogen.no_such_module:Thing.method", HOOKS.reply())
     patches.wrap_function("autogen.agentchat.chat:no_such_function", lambda function: function)
     patches.restore()
     told = [record.message for record in caplog.records]
@@ -168,7 +170,7 @@ def test_a_version_that_lacks_something_costs_one_hook(caplog, recwarn):
 @pytest.mark.filterwarnings("error")
 def test_a_missing_hook_is_no_error_where_warnings_are():
     patches = Patches()
-    patches.watch("autogen.agentchat.conversable_agent:ConversableAgent.moved_elsewhere", reply.reply)
+    patches.watch("autogen.agentchat.conversable_agent:ConversableAgent.moved_elsewhere", HOOKS.reply())
     patches.restore()
 
 
@@ -186,11 +188,12 @@ def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, cap
     def broken(*_, **__):
         raise ZeroDivisionError("a fault of callboard's own")
 
-    monkeypatch.setattr(messages, "sender_and_recipient", broken)
+    monkeypatch.setattr(Chat, "before_send", broken)
     monkeypatch.setattr(llm, "_llm_create", broken)
-    monkeypatch.setattr(reply.Functions, "_in_the_place_of", broken)
     with traced():
         jack, emma = speaker("jack", None), speaker("emma", serve("one", "two"))
+        emma.register_reply([autogen.Agent, None], lambda *_, **__: (False, None))
+        monkeypatch.setattr(reply.Functions, "_watched_within", broken)
         result = jack.initiate_chat(emma, message="Hello.", max_turns=2)
         assert callboard.current_span().kind == "workflow"
     assert result.summary == "two"
@@ -204,12 +207,14 @@ def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, cap
     assert len(recorder.root.found("cost")) == 2
 
 
-def test_a_fault_after_the_call_ends_the_span(monkeypatch, traced, recorder, serve):
+def test_a_fault_after_the_call_ends_the_span(monkeypatch, traced, recorder):
     faults._reported.clear()
-    monkeypatch.setattr(reply.Reply, "history", lambda self, messages: 1 / 0)
+    monkeypatch.setattr(images, "_part", lambda part: 1 / 0)
+    said = {"role": "assistant", "content": [{"type": "text", "text": "Hi."}]}
     with traced():
-        emma = speaker("emma", serve("Hi."))
-        assert emma.generate_reply(messages=[{"role": "user", "content": "?"}]) == "Hi."
+        emma = speaker("emma", None)
+        emma.register_reply([autogen.Agent, None], lambda *_, **__: (True, said))
+        assert emma.generate_reply(messages=[{"role": "user", "content": "?"}]) is said
         assert callboard.current_span().kind == "workflow"
     assert recorder.root.only("reply").ended
 

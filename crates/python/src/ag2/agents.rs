@@ -43,10 +43,8 @@ pub(super) fn put_sender_and_recipient<'a>(
     sender: Option<&'a Named<'_>>,
     recipient: Option<&'a Named<'_>>,
 ) {
-    let both = [
-        (sender, keys::SENDER, keys::SENDER_ID),
-        (recipient, keys::RECIPIENT, keys::RECIPIENT_ID),
-    ];
+    let both =
+        [(sender, keys::SENDER, keys::SENDER_ID), (recipient, keys::RECIPIENT, keys::RECIPIENT_ID)];
     for (agent, name_key, id_key) in both {
         if let Some(agent) = agent {
             attributes.put(name_key, &agent.name);

@@ -31,7 +31,12 @@ impl Hook for Sending {
         Ok(Some(Begun { state: agents.into_any(), span: None }))
     }
 
-    fn finish(&self, switch: &Switch, begun: &Bound<'_, PyAny>, outcome: Outcome<'_, '_>) -> PyResult<()> {
+    fn finish(
+        &self,
+        switch: &Switch,
+        begun: &Bound<'_, PyAny>,
+        outcome: Outcome<'_, '_>,
+    ) -> PyResult<()> {
         let py = begun.py();
         let Outcome::Returned(sent) = outcome else { return Ok(()) };
         let Some(span) = here(switch, py) else { return Ok(()) };

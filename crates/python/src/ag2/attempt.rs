@@ -1,0 +1,265 @@
+//! The functions that an agent tries in turn when it replies, most of which decline at once: REPLY_FUNCTION.
+//!
+//! One that declines is told as a brief child of the REPLY when it returns: it costs no span of its own. Should it do
+//! something after all, it gets its span at that moment, with the time at which it began.
+
+use callboard_core::time::{Clock, SystemClock};
+use callboard_core::{Attribute, Key, SpanKind};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
+
+use super::reply::Reply;
+use super::{Hooks, keys};
+use crate::given::AttributeList;
+use crate::span::SpanContext;
+use crate::value::to_value;
+use crate::watch::{Switch, value_of};
+
+/// What a fault in here is reported as.
+const WHAT: &str = "a reply function";
+
+/// A reply function that is tried: called with an agent, `messages` and more, it returns whether it replied, and what.
+///
+/// Args:
+///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
+///     name, module: what it is called, and where it is from.
+///     at_once: whether its span is opened when it is called.
+#[pyclass(module = "callboard", frozen, dict)]
+pub(crate) struct Trial {
+    function: Py<PyAny>,
+    switch: Py<Switch>,
+    hooks: Py<Hooks>,
+    named: [Attribute; 2],
+    at_once: bool,
+}
+
+/// A reply function being tried. It is a scope: it has no span until it does something, or for good.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Attempt {
+    trial: Py<Trial>,
+    reply: Py<Reply>,
+    messages: Option<Py<PyAny>>,
+    started_ns: u64,
+    span: PyOnceLock<Py<SpanContext>>,
+}
+
+#[pymethods]
+impl Trial {
+    #[new]
+    #[pyo3(signature = (function, switch, hooks, *, name, module, at_once))]
+    fn new(
+        function: Py<PyAny>,
+        switch: Py<Switch>,
+        hooks: Py<Hooks>,
+        name: &Bound<'_, PyAny>,
+        module: &Bound<'_, PyAny>,
+        at_once: bool,
+    ) -> Self {
+        let of = |key, value| (Key::from_static(key), to_value(value));
+        let named = [of(keys::REPLY_FUNCTION, name), of(keys::REPLY_MODULE, module)];
+        Self { function, switch, hooks, named, at_once }
+    }
+
+    #[pyo3(signature = (*arguments, **named))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let function = slf.get().function.bind(py);
+        let Some(attempt) = Self::begin(slf, arguments, named)? else {
+            return function.call(arguments, named);
+        };
+        let outcome = function.call(arguments, named);
+        match &outcome {
+            Ok(result) => slf.get().finish(&attempt, Some(result), None),
+            Err(error) => slf.get().finish(&attempt, None, Some(&value_of(py, error))),
+        }
+        outcome
+    }
+
+    /// The attempt, which is the scope from now on. None where no agent is replying.
+    #[pyo3(signature = (arguments, named))]
+    fn begin<'py>(
+        slf: &Bound<'py, Self>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, Attempt>>> {
+        let (py, trial) = (slf.py(), slf.get());
+        let switch = trial.switch.get();
+        if switch.current(py).is_none() {
+            return Ok(None);
+        }
+        let scope = switch.scope(py).and_then(|scope| scope.cast_into::<Reply>().ok());
+        let Some(reply) = scope else { return Ok(None) };
+        let messages = match named.map(|named| named.get_item(intern!(py, "messages"))) {
+            Some(Ok(Some(messages))) => Some(messages.unbind()),
+            _ => arguments.get_item(1).ok().map(Bound::unbind),
+        };
+        let attempt = Attempt {
+            trial: slf.clone().unbind(),
+            reply: reply.unbind(),
+            messages,
+            started_ns: SystemClock.monotonic_ns(),
+            span: PyOnceLock::new(),
+        };
+        let attempt = Bound::new(py, attempt)?;
+        switch.enter(attempt.as_any());
+        if trial.at_once {
+            attempt.get().opened(&attempt);
+        }
+        Ok(Some(attempt))
+    }
+
+    /// Leaves the scope, and tells how it went.
+    #[pyo3(signature = (attempt, result, error))]
+    fn finish<'py>(
+        &self,
+        attempt: &Bound<'py, Attempt>,
+        result: Option<&Bound<'py, PyAny>>,
+        error: Option<&Bound<'py, PyAny>>,
+    ) {
+        let (py, switch) = (attempt.py(), self.switch.get());
+        switch.leave(attempt.as_any(), attempt.get().reply.bind(py).as_any());
+        if error.is_some() {
+            attempt.get().opened(attempt);
+        }
+        if let Err(failure) = self.tell(py, attempt.get(), result) {
+            switch.report(py, WHAT, failure);
+        }
+        if let Some(span) = attempt.get().span.get(py) {
+            SpanContext::end(span.bind(py), error);
+        }
+    }
+}
+
+impl Trial {
+    /// Tells whether the function replied, and what: its span, or else that of the reply.
+    fn tell(
+        &self,
+        py: Python<'_>,
+        attempt: &Attempt,
+        result: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let Some(result) = result else { return Ok(()) };
+        let reply = attempt.reply.get();
+        let (is_final, message) = replied(result)?;
+        let message = message.map(|message| self.hooks.get().by_reference(&message)).transpose()?;
+        let context = reply.context(py).get();
+        let mut attributes = AttributeList::new(context.policy());
+        if attempt.span.get(py).is_none() {
+            attributes.extend(&reply.about);
+            self.put_name(py, &mut attributes);
+        }
+        if let Some(is_final) = is_final {
+            attributes.put_given(py, keys::FINAL, is_final);
+        }
+        if let Some(message) = &message {
+            attributes.put(keys::REPLY, message);
+        }
+        match attempt.span.get(py) {
+            Some(span) => span.get().set_list(&mut attributes),
+            None => context.add_brief(
+                SpanKind::ReplyFunction,
+                &mut attributes,
+                attempt.started_ns,
+                SystemClock.monotonic_ns(),
+            ),
+        }
+        Ok(())
+    }
+
+    fn put_name(&self, py: Python<'_>, attributes: &mut AttributeList<'_>) {
+        for (key, value) in &self.named {
+            attributes.put_given(py, key.clone(), value.clone());
+        }
+    }
+}
+
+/// Whether the function's reply is the last word, where it says so, and the reply, if there is one. AG2 takes a pair of
+/// any kind; what may be gone through only once is left alone.
+fn replied<'py>(result: &Bound<'py, PyAny>) -> PyResult<(Option<bool>, Option<Bound<'py, PyAny>>)> {
+    let is_pair = result.is_instance_of::<PyTuple>() || result.is_instance_of::<PyList>();
+    if !is_pair || result.len()? != 2 {
+        return Ok((None, None));
+    }
+    let (is_final, message) = (result.get_item(0)?.is_truthy()?, result.get_item(1)?);
+    Ok((Some(is_final), (is_final || !message.is_none()).then_some(message)))
+}
+
+#[pymethods]
+impl Attempt {
+    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
+    #[classattr]
+    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        PyFrozenSet::empty(py).map(Bound::unbind)
+    }
+
+    /// The span, if it is open.
+    #[getter]
+    fn span(&self, py: Python<'_>) -> Option<Py<SpanContext>> {
+        self.span.get(py).map(|span| span.clone_ref(py))
+    }
+
+    /// The agent that replies.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.reply.bind(py).getattr(intern!(py, "agent"))
+    }
+
+    /// The scope around it: the reply.
+    #[getter]
+    fn outer(&self, py: Python<'_>) -> Py<Reply> {
+        self.reply.clone_ref(py)
+    }
+
+    /// Opens the span if it is not open.
+    #[pyo3(name = "opened")]
+    fn open(slf: &Bound<'_, Self>) -> Option<Py<SpanContext>> {
+        slf.get().opened(slf)
+    }
+}
+
+impl Attempt {
+    /// Where something is recorded while `span` is current: in the attempt's own span, if it is what happens there.
+    pub(super) fn opened_under<'py>(
+        &self,
+        this: &Bound<'py, Self>,
+        span: Bound<'py, SpanContext>,
+    ) -> Bound<'py, SpanContext> {
+        let py = this.py();
+        if self.span.get(py).is_none() && self.reply.get().context(py).is(&span) {
+            return self.opened(this).map_or(span, |opened| opened.into_bound(py));
+        }
+        span
+    }
+
+    fn opened(&self, this: &Bound<'_, Self>) -> Option<Py<SpanContext>> {
+        let py = this.py();
+        if self.span.get(py).is_none() {
+            match self.open_span(py) {
+                // Opening it may have run the program's code, which may have opened it meanwhile.
+                Ok(span) => drop(self.span.set(py, span)),
+                Err(error) => self.trial.get().switch.get().report(py, WHAT, error),
+            }
+        }
+        self.span.get(py).map(|span| span.clone_ref(py))
+    }
+
+    /// The span, which began when the function was called.
+    fn open_span(&self, py: Python<'_>) -> PyResult<Py<SpanContext>> {
+        let (reply, trial) = (self.reply.get(), self.trial.get());
+        let context = reply.context(py).get();
+        let none = py.None();
+        let messages = self.messages.as_ref().unwrap_or(&none).bind(py).clone();
+        let mut attributes = AttributeList::new(context.policy());
+        attributes.extend(&reply.about);
+        trial.put_name(py, &mut attributes);
+        reply.put_history(&mut attributes, keys::MESSAGES, &messages)?;
+        let started = Some(self.started_ns);
+        context.open_child(py, SpanKind::ReplyFunction, &mut attributes, started).map(Bound::unbind)
+    }
+}

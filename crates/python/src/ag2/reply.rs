@@ -1,0 +1,242 @@
+//! An agent replying: REPLY. The functions that it tries are [`super::attempt`]'s.
+
+use std::sync::{Mutex, PoisonError};
+
+use callboard_core::{Attribute, SpanKind, Value};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
+
+use super::agents::{Named, id_of, put_sender_and_recipient};
+use super::{Hooks, here, keys};
+use crate::current::current_span;
+use crate::given::AttributeList;
+use crate::span::SpanContext;
+use crate::watch::{Begun, Call, Hook, Outcome, Switch};
+
+/// An agent replying to a sender: a scope. `messages` is the history that it was given.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Reply {
+    #[pyo3(get)]
+    span: Py<SpanContext>,
+    #[pyo3(get)]
+    agent: Py<PyAny>,
+    #[pyo3(get)]
+    outer: Py<PyAny>,
+    #[pyo3(get)]
+    sender: Py<PyAny>,
+    #[pyo3(get)]
+    messages: Py<PyAny>,
+    /// The functions that are not to be tried.
+    exclude: Mutex<Option<Py<PyAny>>>,
+    pub(super) is_async: bool,
+    /// Who replies to whom, as the run's rules have it recorded.
+    pub(super) about: Vec<Attribute>,
+    /// What stands in the place of functions that are not AG2's own, by their ids: the same for the whole reply.
+    pub(super) watched: Py<PyDict>,
+    /// Whose history the messages are.
+    owner: Py<PyTuple>,
+    hooks: Py<Hooks>,
+}
+
+#[pymethods]
+impl Reply {
+    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
+    #[classattr]
+    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        PyFrozenSet::empty(py).map(Bound::unbind)
+    }
+
+    /// The span.
+    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
+        self.span.clone_ref(py)
+    }
+}
+
+impl Reply {
+    pub(super) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, SpanContext> {
+        self.span.bind(py)
+    }
+
+    pub(super) fn is_by(&self, agent: &Bound<'_, PyAny>) -> bool {
+        self.agent.is(agent)
+    }
+
+    /// Whether a function is not to be tried.
+    pub(super) fn excludes(&self, function: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = function.py();
+        let slot = self.exclude.lock().unwrap_or_else(PoisonError::into_inner);
+        let exclude = slot.as_ref().map(|exclude| exclude.bind(py).clone());
+        drop(slot);
+        exclude.map_or(Ok(false), |exclude| exclude.contains(function))
+    }
+
+    fn set_exclude(&self, exclude: Option<Bound<'_, PyAny>>) {
+        let mut slot = self.exclude.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *slot, exclude.map(Bound::unbind));
+        drop(slot);
+        // Without the lock: what is let go of may run Python code.
+        drop(before);
+    }
+
+    /// Adds messages as one value, which shares what the agent's earlier ones hold.
+    pub(super) fn put_history<'a>(
+        &self,
+        attributes: &mut AttributeList<'a>,
+        key: &'static str,
+        messages: &'a Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = messages.py();
+        if !messages.is_instance_of::<PyList>() {
+            attributes.put(key, messages);
+            return Ok(());
+        }
+        let owner = self.owner.bind(py);
+        let of_hooks = || owner.add(PyTuple::new(py, [intern!(py, "processed")])?);
+        // Hooks of the agent may have made another list of its history.
+        let is_its_own = self.messages.is(messages);
+        let owner = if is_its_own { owner.clone().into_any() } else { of_hooks()? };
+        let rewrite = self.hooks.get().rewrite.bind(py);
+        let history = self.context(py).get().history(&owner, messages, Some(rewrite));
+        attributes.put_given(py, key, Value::Messages(history));
+        Ok(())
+    }
+}
+
+/// Watches `generate_reply(agent, messages, sender, exclude)` and its twin with `a_` before.
+pub(super) struct Replying(pub(super) Py<Hooks>);
+
+impl Hook for Replying {
+    fn what(&self) -> &'static str {
+        "reply"
+    }
+
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
+        let (py, hooks) = (call.py(), self.0.get());
+        let asked = Asked::by(call)?;
+        let outer = call.switch.scope(py).unwrap_or_else(|| py.None().into_bound(py));
+        if let Some(reply) = overriding(&outer, &asked.agent) {
+            reply.get().set_exclude(asked.exclude);
+            return Ok(None);
+        }
+        let chat = hooks.chat(call.switch, py)?;
+        if let Some(chat) = &chat {
+            chat.call_method1(intern!(py, "before_reply"), (&asked.agent,))?;
+        }
+        let Some(parent) = here(call.switch, py) else { return Ok(None) };
+        let exchange = chat.as_ref().map(exchange_of).transpose()?.flatten();
+        let messages = asked.messages()?;
+        let owner = PyTuple::new(py, [id_of(&asked.agent), id_of(&asked.sender)])?;
+        let about = asked.about(parent.get());
+        let mut attributes = AttributeList::new(parent.get().policy());
+        attributes.put(keys::REPLY_FUNCTION, asked.function.as_any());
+        attributes.extend(&about);
+        hooks.internal.get().put_mark(&mut attributes, &asked.agent);
+        if messages.is_instance_of::<PyList>() {
+            let rewrite = hooks.rewrite.bind(py);
+            let history = parent.get().history(owner.as_any(), &messages, Some(rewrite));
+            attributes.put_given(py, keys::MESSAGES_START, Value::Messages(history));
+        }
+        if let Some(exchange) = &exchange {
+            attributes.put(keys::EXCHANGE, exchange);
+        }
+        let span = parent.get().open_child(py, SpanKind::Reply, &mut attributes, None)?;
+        drop(attributes);
+        let reply = Reply {
+            span: span.clone().unbind(),
+            is_async: asked.function.to_str()?.starts_with("a_"),
+            agent: asked.agent.unbind(),
+            outer: outer.unbind(),
+            sender: asked.sender.unbind(),
+            messages: messages.unbind(),
+            exclude: Mutex::new(asked.exclude.map(Bound::unbind)),
+            about,
+            watched: PyDict::new(py).unbind(),
+            owner: owner.unbind(),
+            hooks: self.0.clone_ref(py),
+        };
+        let reply = Bound::new(py, reply)?.into_any();
+        call.switch.enter(&reply);
+        Ok(Some(Begun { state: reply, span: Some(span) }))
+    }
+
+    fn finish(
+        &self,
+        _switch: &Switch,
+        begun: &Bound<'_, PyAny>,
+        outcome: Outcome<'_, '_>,
+    ) -> PyResult<()> {
+        let py = begun.py();
+        let Outcome::Returned(result) = outcome else { return Ok(()) };
+        let reply = begun.cast::<Reply>()?.get();
+        let said = self.0.get().by_reference(result)?;
+        let messages = reply.messages.bind(py).clone();
+        let context = reply.context(py).get();
+        let mut attributes = AttributeList::new(context.policy());
+        attributes.put(keys::REPLY, &said);
+        reply.put_history(&mut attributes, keys::MESSAGES_END, &messages)?;
+        context.set_list(&mut attributes);
+        Ok(())
+    }
+}
+
+/// What an agent is asked.
+struct Asked<'py> {
+    function: Bound<'py, PyString>,
+    agent: Bound<'py, PyAny>,
+    messages: Option<Bound<'py, PyAny>>,
+    sender: Bound<'py, PyAny>,
+    exclude: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Asked<'py> {
+    fn by(call: &Call<'_, 'py>) -> PyResult<Self> {
+        let py = call.py();
+        let sender = call.argument(2, intern!(py, "sender"));
+        Ok(Self {
+            function: call.about.get_item(0)?.cast_into()?,
+            agent: call.positional(0)?,
+            messages: call.argument(1, intern!(py, "messages")),
+            sender: sender.unwrap_or_else(|| py.None().into_bound(py)),
+            exclude: call.argument(3, intern!(py, "exclude")),
+        })
+    }
+
+    /// The history that it replies to: its own with the sender, where it is given none.
+    fn messages(&self) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(messages) = self.messages.as_ref().filter(|messages| !messages.is_none()) {
+            return Ok(messages.clone());
+        }
+        let py = self.agent.py();
+        let known = self.agent.getattr(intern!(py, "_oai_messages"))?;
+        known.call_method1(intern!(py, "get"), (&self.sender,))
+    }
+
+    /// Who replies to whom, as the rules of the span's run have it recorded.
+    fn about(&self, span: &SpanContext) -> Vec<Attribute> {
+        let (sender, recipient) = (Named::of(&self.sender), Named::of(&self.agent));
+        let mut attributes = AttributeList::new(span.policy());
+        put_sender_and_recipient(&mut attributes, sender.as_ref(), recipient.as_ref());
+        if let Some(agent) = &recipient {
+            attributes.put(keys::GEN_AI_AGENT_NAME, &agent.name);
+        }
+        attributes.into_kept()
+    }
+}
+
+/// The reply whose `generate_reply`, an override, calls the one that it overrides.
+fn overriding<'py>(
+    scope: &Bound<'py, PyAny>,
+    agent: &Bound<'py, PyAny>,
+) -> Option<Bound<'py, Reply>> {
+    let reply = scope.cast::<Reply>().ok().filter(|reply| reply.get().is_by(agent))?;
+    let span = current_span(scope.py())?;
+    reply.get().span.is(&span).then(|| reply.clone())
+}
+
+/// The number of a reply in a chat that has no rounds.
+fn exchange_of<'py>(chat: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = chat.py();
+    let has_rounds = !chat.getattr(intern!(py, "max_turns"))?.is_none();
+    if has_rounds { Ok(None) } else { chat.getattr(intern!(py, "count")).map(Some) }
+}
