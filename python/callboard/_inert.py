@@ -162,7 +162,7 @@ class Hooks:
         """Return what is never run."""
         return Hook()
 
-    reply = message
+    reply = llm_call = attempt = usage = message
 
 
 class InternalAgents:
@@ -195,6 +195,29 @@ class Reply(_Scope):
 
 class Attempt(_Scope):
     """What no call is."""
+
+
+class ModelCall(_Scope):
+    """What no call of a model is."""
+
+    def __init__(self) -> None:
+        self.streamed: list[str] = []
+
+    def ask(self) -> None:
+        """Note nothing."""
+
+    def chunk(self) -> None:
+        """Note nothing."""
+
+
+class Cost:
+    """What nothing cost."""
+
+    input_tokens = None
+    output_tokens = None
+
+    def price(self, manager: object) -> int | None:
+        """Give nothing."""
 
 
 class ReplyFunctions:

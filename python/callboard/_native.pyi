@@ -86,14 +86,38 @@ class Hooks:
         chat: the class of the scope of a chat.
         internal: the agents that AG2 made for its own use.
         rewrite: takes a message, and gives the one that is recorded instead; it must give the same for the same.
+        described: takes a wrapper of models, a client and its configuration; see `ag2.model.described`.
+        given: takes a wrapper of models and a call's arguments; see `ag2.model.given`.
+        tally: the class of scopes that count what is spent within them.
+        most_waiting: how many calls wait in one to be summed at the most.
+        ledger_of: takes a span, and gives the ledger of its run.
 
     """
 
-    def __new__(cls, *, chat: type[Any], internal: InternalAgents, rewrite: Callable[[Any], Any]) -> Self: ...
+    def __new__(
+        cls,
+        *,
+        chat: type[Any],
+        internal: InternalAgents,
+        rewrite: Callable[[Any], Any],
+        described: Callable[[Any, Any, dict[str, Any]], Any],
+        given: Callable[[Any, dict[str, Any]], tuple[Any, ...] | None],
+        tally: type[Any],
+        most_waiting: int,
+        ledger_of: Callable[[SpanContext], Any],
+    ) -> Self: ...
     def message(self) -> Hook:
         """AGENT_SEND_MSG: watch a message on its way out."""
     def reply(self) -> Hook:
         """REPLY: watch an agent replying."""
+    def llm_call(self) -> Hook:
+        """LLM_CALL: watch a model being called, by whichever configuration answers."""
+    @staticmethod
+    def attempt() -> Hook:
+        """Watch one configuration's service being asked."""
+    @staticmethod
+    def usage() -> Hook:
+        """Watch AG2 keep what an answer used."""
 
 @final
 class InternalAgents:
@@ -129,6 +153,45 @@ class Reply:
         """The scope around it."""
     def opened(self) -> SpanContext:
         """Return the span."""
+
+@final
+class ModelCall:
+    """A model being called: a scope."""
+
+    @property
+    def internal_names(self) -> frozenset[str]:
+        """The names of agents that are of AG2's own making in it: none."""
+    @property
+    def span(self) -> SpanContext:
+        """The span."""
+    @property
+    def agent(self) -> Any:
+        """The agent that calls; None where it is none."""
+    @property
+    def outer(self) -> Any:
+        """The scope around it."""
+    @property
+    def streamed(self) -> list[str]:
+        """The texts that were streamed to the console: a list, to be added to."""
+    def opened(self) -> SpanContext:
+        """Return the span."""
+    def ask(self) -> None:
+        """Note that a service is asked now."""
+    def chunk(self) -> None:
+        """Note that a piece of a streamed answer is there."""
+
+@final
+class Cost:
+    """What a call cost, as a tally keeps it until it is summed."""
+
+    @property
+    def input_tokens(self) -> Any:
+        """The tokens that went in; None where that is not known."""
+    @property
+    def output_tokens(self) -> Any:
+        """The tokens that came out; None where that is not known."""
+    def price(self, manager: InstrumentationManager) -> int | None:
+        """Give what a manager says that it cost, in picodollars (10^-12 US dollars); None where nobody knows."""
 
 @final
 class ReplyFunctions:

@@ -3,12 +3,19 @@
 //! The hooks of everything else, and what these share with them, are in `callboard/ag2/`; they say more of what AG2 does.
 
 mod agents;
+mod answer;
 mod attempt;
+mod call;
+mod cost;
 mod functions;
 mod keys;
+mod llm;
 mod message;
+mod model;
+mod reading;
 mod recording;
 mod reply;
+mod usage;
 
 use std::sync::Arc;
 
@@ -18,7 +25,10 @@ use pyo3::types::{PyDict, PyList, PyType};
 
 pub(crate) use agents::InternalAgents;
 pub(crate) use attempt::{Attempt, Trial};
+use call::ModelCall;
+use cost::{Cost, Counting};
 pub(crate) use functions::ReplyFunctions;
+use model::Models;
 pub(crate) use reply::Reply;
 
 use crate::current::current_span;
@@ -33,6 +43,8 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Reply>()?;
     module.add_class::<Trial>()?;
     module.add_class::<Attempt>()?;
+    module.add_class::<ModelCall>()?;
+    module.add_class::<Cost>()?;
     module.add_class::<ReplyFunctions>()
 }
 
@@ -46,19 +58,38 @@ pub(crate) struct NativeHook(pub(crate) Arc<dyn Hook>);
 ///     chat: the class of the scope of a chat.
 ///     internal: the agents that AG2 made for its own use.
 ///     rewrite: takes a message, and gives the one that is recorded instead; it must give the same for the same.
+///     described: takes a wrapper of models, a client and its configuration; see `described` in `callboard/ag2/model.py`.
+///     given: takes a wrapper of models and a call's arguments; see `given` there.
+///     tally: the class of scopes that count what is spent within them.
+///     most_waiting: how many calls wait in one to be summed at the most.
+///     ledger_of: takes a span, and gives the ledger of its run.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Hooks {
     chat: Py<PyType>,
     internal: Py<InternalAgents>,
     rewrite: Py<PyAny>,
+    models: Models,
+    counting: Counting,
 }
 
 #[pymethods]
 impl Hooks {
     #[new]
-    #[pyo3(signature = (*, chat, internal, rewrite))]
-    fn new(chat: Py<PyType>, internal: Py<InternalAgents>, rewrite: Py<PyAny>) -> Self {
-        Self { chat, internal, rewrite }
+    #[pyo3(signature = (*, chat, internal, rewrite, described, given, tally, most_waiting, ledger_of))]
+    #[expect(clippy::too_many_arguments, reason = "each has a name where it is called")]
+    fn new(
+        chat: Py<PyType>,
+        internal: Py<InternalAgents>,
+        rewrite: Py<PyAny>,
+        described: Py<PyAny>,
+        given: Py<PyAny>,
+        tally: Py<PyType>,
+        most_waiting: usize,
+        ledger_of: Py<PyAny>,
+    ) -> Self {
+        let models = Models::new(described, given);
+        let counting = Counting { tally, most_waiting, ledger_of };
+        Self { chat, internal, rewrite, models, counting }
     }
 
     /// AGENT_SEND_MSG: watches a message on its way out.
@@ -69,6 +100,23 @@ impl Hooks {
     /// REPLY: watches an agent replying.
     fn reply(slf: Py<Self>) -> NativeHook {
         NativeHook(Arc::new(reply::Replying(slf)))
+    }
+
+    /// LLM_CALL: watches a model being called, by whichever configuration answers.
+    fn llm_call(slf: Py<Self>) -> NativeHook {
+        NativeHook(Arc::new(llm::Calling(slf)))
+    }
+
+    /// Watches one configuration's service being asked.
+    #[staticmethod]
+    fn attempt() -> NativeHook {
+        NativeHook(Arc::new(call::Attempting))
+    }
+
+    /// Watches AG2 keep what an answer used.
+    #[staticmethod]
+    fn usage() -> NativeHook {
+        NativeHook(Arc::new(call::Using))
     }
 }
 

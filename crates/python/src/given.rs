@@ -125,7 +125,7 @@ fn read_plain<'a>(entries: &'a Bound<'_, PyDict>, read: &mut List<'a>) -> Option
 }
 
 /// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
-fn plain<'a>(object: Borrowed<'a, '_, PyAny>) -> Option<Given<'a>> {
+pub(crate) fn plain<'a>(object: Borrowed<'a, '_, PyAny>) -> Option<Given<'a>> {
     if let Ok(text) = object.cast_exact::<PyString>() {
         let text = text.to_str().ok().filter(|text| text.len() <= MOST_TEXT_BYTES)?;
         // SAFETY: it is within the object, which does not change and lives for 'a.

@@ -14,6 +14,7 @@ use crate::adapter::PythonProvider;
 use crate::content::ContentPolicy;
 use crate::current::current_span;
 use crate::given::with_attributes;
+use crate::guard::quietly;
 use crate::kinds;
 use crate::lifecycle;
 use crate::parent;
@@ -294,8 +295,7 @@ impl InstrumentationManager {
     /// What a COST event with these attributes will be said to cost, in picodollars (10^-12 US dollars); None where nobody
     /// knows. It is worked out at once.
     fn _price_of(&self, attributes: &Bound<'_, PyAny>) -> Option<i128> {
-        let attributes = value::attributes(Some(attributes));
-        self.pricing.cost_of(&attributes, SystemClock.unix_ns()).map(Money::picodollars)
+        self.price(&value::attributes(Some(attributes)))
     }
 
     /// What was recorded, delivered and dropped so far: `recorded`, `dropped`, `bodies_dropped`, and under `providers`
@@ -325,6 +325,16 @@ impl InstrumentationManager {
 }
 
 impl InstrumentationManager {
+    /// See `_price_of`.
+    pub(crate) fn price(&self, attributes: &[core::Attribute]) -> Option<i128> {
+        self.pricing.cost_of(attributes, SystemClock.unix_ns()).map(Money::picodollars)
+    }
+
+    /// Whether what runs use is counted against a budget.
+    pub(crate) fn has_budget(&self, py: Python<'_>) -> bool {
+        quietly(py, self.budgets.bind(py).is_truthy()).unwrap_or(false)
+    }
+
     fn registered(&self) -> MutexGuard<'_, Vec<Registered>> {
         self.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }

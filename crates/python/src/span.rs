@@ -211,6 +211,11 @@ impl SpanContext {
         }
     }
 
+    /// Whether what the run uses is counted against a budget.
+    pub(crate) fn has_budget(&self, py: Python<'_>) -> bool {
+        self.live().is_some_and(|live| live.run.manager.get().has_budget(py))
+    }
+
     /// Sets an attribute as the run's rules have it recorded.
     pub(crate) fn set(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
         let key = value::key(key);
@@ -290,7 +295,7 @@ impl SpanContext {
 
     /// The span's id, the same in every provider: 16 lower-case hex digits.
     #[getter]
-    fn core_span_id(&self) -> Option<String> {
+    pub(crate) fn core_span_id(&self) -> Option<String> {
         match &self.state {
             State::Live(live) => Some(live.span.span_id().to_string()),
             State::Described(described) => described.core_span_id.clone(),

@@ -39,7 +39,7 @@ pub(crate) fn attributes(attributes: Option<&Bound<'_, PyAny>>) -> Vec<Attribute
 
 /// The value of an object.
 pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> Value {
-    Reader { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }.value(object, 0)
+    Reader::new().value(object, 0)
 }
 
 /// Whether an object is known to become this value. It runs no Python code, and says no where that would be needed.
@@ -71,7 +71,10 @@ pub(crate) fn is_plainly(value: &Value, object: Borrowed<'_, '_, PyAny>) -> bool
                         && is_plainly(value, object.as_borrowed())
                 })
         }),
-        Value::Double(_) | Value::Bytes(_) | Value::Messages(_) => false,
+        Value::Double(number) => object
+            .cast_exact::<PyFloat>()
+            .is_ok_and(|object| object.value().to_bits() == number.to_bits()),
+        Value::Bytes(_) | Value::Messages(_) => false,
     }
 }
 
@@ -161,14 +164,19 @@ pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
         .map_or_else(|_| "object".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Reads one object, within the bounds of one value.
-struct Reader {
+/// Reads one object, or what is put together of several, within the bounds of one value.
+pub(crate) struct Reader {
     text_bytes: usize,
     parts: usize,
 }
 
 impl Reader {
-    fn value(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Value {
+    pub(crate) fn new() -> Self {
+        Self { text_bytes: MOST_TEXT_BYTES, parts: MOST_PARTS }
+    }
+
+    /// The value of an object that is nested so deep.
+    pub(crate) fn value(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Value {
         self.parts = self.parts.saturating_sub(1);
         if let Ok(text) = object.cast::<PyString>() {
             return self.text(text.to_string_lossy().as_ref());

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import SpanContext
+from callboard._load import native
 from callboard.budget import PICODOLLARS
 
 from . import keys
-from .scope import Scope, current
+from .scope import Scope
 
 MOST_WAITING = 256
 """How many calls wait to be summed at the most."""
@@ -41,11 +42,11 @@ class Spent:
         for name in Spent.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    def add_call(self, cost: dict[str, Any], price: int | None) -> None:
-        """Add a call: the attributes of its COST, and its price in picodollars."""
+    def add_call(self, cost: native.Cost, price: int | None) -> None:
+        """Add a call: its COST, and its price in picodollars."""
         self.calls += 1
-        self.input_tokens += cost.get(keys.LLM_INPUT_TOKENS) or 0
-        self.output_tokens += cost.get(keys.LLM_OUTPUT_TOKENS) or 0
+        self.input_tokens += cost.input_tokens or 0
+        self.output_tokens += cost.output_tokens or 0
         self.picodollars += price or 0
         self.unpriced += price is None
 
@@ -72,8 +73,8 @@ class Tally(Scope):
 
     def __init__(self, span: SpanContext, agent: Any) -> None:
         super().__init__(span, agent)
-        self.waiting: list[Any] = []
-        """COST attributes of calls, and sums of what ended within."""
+        self.waiting: list[native.Cost | Spent] = []
+        """What calls cost, and sums of what ended within."""
         self.is_over = False
 
     def close(self) -> Spent:
@@ -100,7 +101,7 @@ class Tally(Scope):
             if isinstance(one, Spent):
                 spent.add(one)
             else:
-                spent.add_call(one, None if manager is None else manager._price_of(one))
+                spent.add_call(one, None if manager is None else one.price(manager))
         return spent
 
 
@@ -111,12 +112,3 @@ def nearest(scope: Scope | None) -> Tally | None:
             return scope
         scope = scope.outer
     return None
-
-
-def count(cost: dict[str, Any]) -> None:
-    """Count an answer, by the attributes of its COST. One from a cache took nothing."""
-    tally = nearest(current.get())
-    if tally is not None and keys.COST_CACHED not in cost:
-        tally.waiting.append(cost)
-        if len(tally.waiting) >= MOST_WAITING:
-            tally.shorten()

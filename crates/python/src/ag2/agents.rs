@@ -88,8 +88,8 @@ impl InternalAgents {
     }
 
     /// Whether this is an agent of AG2's own.
-    pub(super) fn __contains__(&self, agent: &Bound<'_, PyAny>) -> bool {
-        self.is_marked(agent) || is_internal_name(&name_of(agent))
+    fn __contains__(&self, agent: &Bound<'_, PyAny>) -> bool {
+        self.includes(agent, &name_of(agent))
     }
 }
 
@@ -105,9 +105,18 @@ impl InternalAgents {
         known.is_some_and(|known| known.bind(agent.py()).upgrade().is_some_and(|it| it.is(agent)))
     }
 
+    fn includes(&self, agent: &Bound<'_, PyAny>, name: &Bound<'_, PyAny>) -> bool {
+        self.is_marked(agent) || is_internal_name(name)
+    }
+
     /// Marks what an agent of AG2's own does.
-    pub(super) fn put_mark(&self, attributes: &mut AttributeList<'_>, agent: &Bound<'_, PyAny>) {
-        if self.__contains__(agent) {
+    pub(super) fn put_mark(
+        &self,
+        attributes: &mut AttributeList<'_>,
+        agent: &Bound<'_, PyAny>,
+        name: &Bound<'_, PyAny>,
+    ) {
+        if self.includes(agent, name) {
             attributes.put_given(agent.py(), keys::AGENT_INTERNAL, true);
         }
     }

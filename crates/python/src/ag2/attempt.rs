@@ -237,6 +237,11 @@ impl Attempt {
         span
     }
 
+    /// What the function is tried for.
+    pub(super) fn reply<'py>(&self, py: Python<'py>) -> &Bound<'py, Reply> {
+        self.reply.bind(py)
+    }
+
     fn opened(&self, this: &Bound<'_, Self>) -> Option<Py<SpanContext>> {
         let py = this.py();
         if self.span.get(py).is_none() {

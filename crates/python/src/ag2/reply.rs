@@ -62,6 +62,10 @@ impl Reply {
         self.agent.is(agent)
     }
 
+    pub(super) fn sender_id(&self, py: Python<'_>) -> usize {
+        id_of(self.sender.bind(py))
+    }
+
     /// Whether a function is not to be tried.
     pub(super) fn excludes(&self, function: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = function.py();
@@ -127,11 +131,14 @@ impl Hook for Replying {
         let exchange = chat.as_ref().map(exchange_of).transpose()?.flatten();
         let messages = asked.messages()?;
         let owner = PyTuple::new(py, [id_of(&asked.agent), id_of(&asked.sender)])?;
-        let about = asked.about(parent.get());
+        let (sender, recipient) = (Named::of(&asked.sender), Named::of(&asked.agent));
+        let about = about(parent.get(), sender.as_ref(), recipient.as_ref());
         let mut attributes = AttributeList::new(parent.get().policy());
         attributes.put(keys::REPLY_FUNCTION, asked.function.as_any());
         attributes.extend(&about);
-        hooks.internal.get().put_mark(&mut attributes, &asked.agent);
+        if let Some(Named { name, .. }) = &recipient {
+            hooks.internal.get().put_mark(&mut attributes, &asked.agent, name);
+        }
         if messages.is_instance_of::<PyList>() {
             let rewrite = hooks.rewrite.bind(py);
             let history = parent.get().history(owner.as_any(), &messages, Some(rewrite));
@@ -211,17 +218,20 @@ impl<'py> Asked<'py> {
         let known = self.agent.getattr(intern!(py, "_oai_messages"))?;
         known.call_method1(intern!(py, "get"), (&self.sender,))
     }
+}
 
-    /// Who replies to whom, as the rules of the span's run have it recorded.
-    fn about(&self, span: &SpanContext) -> Vec<Attribute> {
-        let (sender, recipient) = (Named::of(&self.sender), Named::of(&self.agent));
-        let mut attributes = AttributeList::new(span.policy());
-        put_sender_and_recipient(&mut attributes, sender.as_ref(), recipient.as_ref());
-        if let Some(agent) = &recipient {
-            attributes.put(keys::GEN_AI_AGENT_NAME, &agent.name);
-        }
-        attributes.into_kept()
+/// Who replies to whom, as the rules of the span's run have it recorded.
+fn about(
+    span: &SpanContext,
+    sender: Option<&Named<'_>>,
+    recipient: Option<&Named<'_>>,
+) -> Vec<Attribute> {
+    let mut attributes = AttributeList::new(span.policy());
+    put_sender_and_recipient(&mut attributes, sender, recipient);
+    if let Some(agent) = recipient {
+        attributes.put(keys::GEN_AI_AGENT_NAME, &agent.name);
     }
+    attributes.into_kept()
 }
 
 /// The reply whose `generate_reply`, an override, calls the one that it overrides.

@@ -1,0 +1,232 @@
+//! A model being called: the scope of what happens meanwhile, and the hooks that tell it of the service.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use callboard_core::time::{Clock, SystemClock};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyFrozenSet, PyList, PyTuple};
+use smallvec::SmallVec;
+
+use super::llm::Asked;
+use super::reading::{field, in_words};
+use super::usage::Usage;
+use crate::span::SpanContext;
+use crate::watch::{Begun, Call, Hook, Outcome, Switch};
+
+/// A model being called. It is a scope.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct ModelCall {
+    span: Py<SpanContext>,
+    agent: Py<PyAny>,
+    outer: Py<PyAny>,
+    /// What of its answers was streamed to the console.
+    streamed: PyOnceLock<Py<PyList>>,
+    progress: Mutex<Progress>,
+}
+
+/// How far a call is.
+pub(super) struct Progress {
+    /// What is called; none once that has returned.
+    pub(super) asked: Option<Asked>,
+    /// When a service was asked: a reading of the clock. So is the next.
+    pub(super) asked_ns: u64,
+    /// When the first piece of a streamed answer was there.
+    pub(super) first_chunk_ns: Option<u64>,
+    pub(super) usages: SmallVec<[Usage; 1]>,
+    pub(super) failures: Vec<Failure>,
+}
+
+/// An attempt that failed.
+pub(super) struct Failure {
+    pub(super) client: Py<PyAny>,
+    /// Its exception.
+    pub(super) in_words: String,
+}
+
+#[pymethods]
+impl ModelCall {
+    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
+    #[classattr]
+    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        PyFrozenSet::empty(py).map(Bound::unbind)
+    }
+
+    /// The span.
+    #[getter]
+    fn span(&self, py: Python<'_>) -> Py<SpanContext> {
+        self.span.clone_ref(py)
+    }
+
+    /// The agent that calls; None where it is none.
+    #[getter]
+    fn agent(&self, py: Python<'_>) -> Py<PyAny> {
+        self.agent.clone_ref(py)
+    }
+
+    /// The scope around it.
+    #[getter]
+    fn outer(&self, py: Python<'_>) -> Py<PyAny> {
+        self.outer.clone_ref(py)
+    }
+
+    /// The texts that were streamed to the console: a list, to be added to.
+    #[getter]
+    fn streamed(&self, py: Python<'_>) -> Py<PyList> {
+        self.streamed.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
+    }
+
+    /// The span, which is open already.
+    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
+        self.span.clone_ref(py)
+    }
+
+    /// Notes that a service is asked now.
+    fn ask(&self) {
+        let now = SystemClock.monotonic_ns();
+        let mut progress = self.progress();
+        (progress.asked_ns, progress.first_chunk_ns) = (now, None);
+    }
+
+    /// Notes that a piece of a streamed answer is there.
+    fn chunk(&self) {
+        self.progress().first_chunk_ns.get_or_insert_with(|| SystemClock.monotonic_ns());
+    }
+}
+
+impl ModelCall {
+    /// A call that begins now.
+    pub(super) fn new(
+        span: &Bound<'_, SpanContext>,
+        agent: Bound<'_, PyAny>,
+        outer: Bound<'_, PyAny>,
+        asked: Asked,
+    ) -> Self {
+        let progress = Progress {
+            asked: Some(asked),
+            asked_ns: SystemClock.monotonic_ns(),
+            first_chunk_ns: None,
+            usages: SmallVec::new(),
+            failures: Vec::new(),
+        };
+        Self {
+            span: span.clone().unbind(),
+            agent: agent.unbind(),
+            outer: outer.unbind(),
+            streamed: PyOnceLock::new(),
+            progress: Mutex::new(progress),
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far it is. Nothing of it stays, but that it was asked, and when.
+    pub(super) fn take_progress(&self) -> Progress {
+        let mut progress = self.progress();
+        Progress {
+            asked: progress.asked.take(),
+            asked_ns: progress.asked_ns,
+            first_chunk_ns: progress.first_chunk_ns,
+            usages: std::mem::take(&mut progress.usages),
+            failures: std::mem::take(&mut progress.failures),
+        }
+    }
+
+    pub(super) fn its_span<'py>(&self, py: Python<'py>) -> &Bound<'py, SpanContext> {
+        self.span.bind(py)
+    }
+
+    pub(super) fn its_agent<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.agent.bind(py)
+    }
+
+    /// What was streamed to the console, as one text.
+    pub(super) fn streamed_text<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(texts) = self.streamed.get(py).map(|texts| texts.bind(py)) else {
+            return Ok(None);
+        };
+        let is_any = !texts.is_empty();
+        is_any.then(|| intern!(py, "").call_method1(intern!(py, "join"), (texts,))).transpose()
+    }
+}
+
+/// The model call that this happens in, where nothing else is going on within it.
+fn innermost<'py>(switch: &Switch, py: Python<'py>) -> Option<Bound<'py, ModelCall>> {
+    switch.scope(py)?.cast_into().ok()
+}
+
+/// Watches `OpenAIClient.create`: when a configuration's service was asked, and whether that failed.
+pub(super) struct Attempting;
+
+impl Hook for Attempting {
+    fn what(&self) -> &'static str {
+        "attempt"
+    }
+
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
+        let Some(model) = innermost(call.switch, call.py()) else { return Ok(None) };
+        model.get().ask();
+        let state = PyTuple::new(call.py(), [model.as_any(), &call.positional(0)?])?;
+        Ok(Some(Begun { state: state.into_any(), span: None }))
+    }
+
+    fn finish(
+        &self,
+        _switch: &Switch,
+        begun: &Bound<'_, PyAny>,
+        outcome: Outcome<'_, '_>,
+    ) -> PyResult<()> {
+        let Outcome::Raised(error) = outcome else { return Ok(()) };
+        let (call, client): (Bound<'_, ModelCall>, Py<PyAny>) = begun.extract()?;
+        let failure = Failure { client, in_words: in_words(error)? };
+        call.get().progress().failures.push(failure);
+        Ok(())
+    }
+}
+
+/// Watches `OpenAIWrapper._update_usage(actual_usage, total_usage)`: what an answer used.
+pub(super) struct Using;
+
+impl Hook for Using {
+    fn what(&self) -> &'static str {
+        "usage"
+    }
+
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
+        let py = call.py();
+        if let Some(model) = innermost(call.switch, py) {
+            let actual = call.argument(1, intern!(py, "actual_usage"));
+            let total = call.argument(2, intern!(py, "total_usage"));
+            let usage = Usage::told(actual, total)?;
+            model.get().progress().usages.push(usage);
+        }
+        Ok(None)
+    }
+
+    fn finish(&self, _: &Switch, _: &Bound<'_, PyAny>, _: Outcome<'_, '_>) -> PyResult<()> {
+        Ok(())
+    }
+}
+
+/// The failures that a call went on from: all but the one that ended it.
+pub(super) fn survived<'a>(
+    failures: &'a [Failure],
+    error: Option<&Bound<'_, PyAny>>,
+) -> PyResult<&'a [Failure]> {
+    let (Some((last, before)), Some(error)) = (failures.split_last(), error) else {
+        return Ok(failures);
+    };
+    let cause = field(error, intern!(error.py(), "__cause__"))?;
+    for ending in [Some(error), cause.as_ref()].into_iter().flatten() {
+        if in_words(ending)? == last.in_words {
+            return Ok(before);
+        }
+    }
+    Ok(failures)
+}
