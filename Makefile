@@ -48,7 +48,7 @@ ag2-tests: ag2-checkout target/venvs/ag2-own/ready $(STAMPS)/native-dev ## run A
 	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
 
 .PHONY: bench
-bench: $(STAMPS)/native-release ## measure callboard beside the OpenTelemetry SDKs
+bench: $(STAMPS)/native-release target/venvs/ag2-$(AG2_V1)/ready ## measure callboard beside the OpenTelemetry SDKs
 	cargo build --quiet --release --manifest-path benches/rust/Cargo.toml --target-dir target/benches
 	$(PY) benches/run.py
 

@@ -1,16 +1,19 @@
-"""What watching a chat of AG2's costs: callboard, AG2's own tracing and its `runtime_logging`, each against AG2 bare."""
+"""What watching a chat of AG2's costs: callboard and what AG2 brings itself, each against AG2 bare; classic and 1.x."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sink
 from machine import Run, in_turn
 from table import Figure, Row, Section
 
-PROGRAM = (sys.executable, str(Path(__file__).parent / "programs/ag2_chat.py"))
+ROOT = Path(__file__).parent.parent
+PROGRAMS = ROOT / "benches/programs"
+V1_PYTHON = ROOT / "target/venvs/ag2-1.2.1/bin/python"
 SIDES = {
     "bare": "AG2 bare",
     "callboard": "with callboard",
@@ -20,19 +23,51 @@ SIDES = {
 EXPORTING = ("callboard", "tracing")
 """They send the sink a span a reply and one a model call, or more."""
 LENGTHS = ("7", "39", "199")
-MOST_TIMES_BARE = 1.15
 
 
-def measure(repeats: int) -> Section:
+class Chats(NamedTuple):
+    """A program that chats, and how much longer it may take with callboard."""
+
+    title: str
+    program: Sequence[str]
+    sides: Sequence[str]
+    most_times_bare: float
+
+
+CLASSIC = Chats(
+    "AG2: a chat of two agents whose model answers at once (us a reply)",
+    (sys.executable, str(PROGRAMS / "ag2_chat.py")),
+    tuple(SIDES),
+    1.15,
+)
+V1 = Chats(
+    "AG2 1.x: an agent that is asked again and again, whose model answers at once (us a reply)",
+    ("env", f"PYTHONPATH={ROOT / 'python'}", str(V1_PYTHON), str(PROGRAMS / "ag2_v1_chat.py")),
+    ("bare", *EXPORTING),
+    1.05,
+)
+
+
+def classic(repeats: int) -> Section:
+    return _measure(CLASSIC, repeats)
+
+
+def v1(repeats: int) -> Section:
+    if not V1_PYTHON.exists():
+        sys.exit(f"no {V1_PYTHON.relative_to(ROOT)}: `make bench` installs AG2 1.x there")
+    return _measure(V1, repeats)
+
+
+def _measure(chats: Chats, repeats: int) -> Section:
     with sink.running() as collector:
-        programs = {side: (*PROGRAM, side, collector.endpoint) for side in SIDES}
+        programs = {side: (*chats.program, side, collector.endpoint) for side in chats.sides}
         runs = in_turn(programs, repeats, collector, writing=("logging",))
     for side in EXPORTING:
         for run in runs[side]:
             if run.received["spans"] < 2 * run.said["model_calls"]:
                 sys.exit(f"spans {SIDES[side]} were lost: the figures compare nothing")
-    rows = [_row(length, side, runs) for length in LENGTHS for side in SIDES]
-    changes = {side: _changed(runs["bare"][0], runs[side]) for side in SIDES}
+    rows = [_row(chats, length, side, runs) for length in LENGTHS for side in chats.sides]
+    changes = {side: _changed(runs["bare"][0], runs[side]) for side in chats.sides}
     if changes["callboard"]:
         sys.exit(f"with callboard the chat does not return what it returns without: {changes['callboard']}")
     notes = [
@@ -40,11 +75,10 @@ def measure(repeats: int) -> Section:
         for side, changed in changes.items()
         if changed
     ]
-    title = "AG2: a chat of two agents whose model answers at once (us a reply)"
-    return Section(title, "CPU", "caller is", rows, notes, ours="caller")
+    return Section(chats.title, "CPU", "caller is", rows, notes, ours="caller")
 
 
-def _row(length: str, side: str, runs: dict[str, list[Run]]) -> Row:
+def _row(chats: Chats, length: str, side: str, runs: dict[str, list[Run]]) -> Row:
     caller, cpu, bare = (
         Figure.of(run.said[length][what] for run in runs[of])
         for what, of in (("caller_us", side), ("cpu_us", side), ("caller_us", "bare"))
@@ -53,7 +87,7 @@ def _row(length: str, side: str, runs: dict[str, list[Run]]) -> Row:
     row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, "" if side == "bare" else f"{times:.2f}x bare")
     if side != "callboard":
         return row
-    return row._replace(target=f"at most {MOST_TIMES_BARE}x", reached=times <= MOST_TIMES_BARE)
+    return row._replace(target=f"at most {chats.most_times_bare}x", reached=times <= chats.most_times_bare)
 
 
 def _changed(bare: Run, runs: list[Run]) -> set[str]:

@@ -50,15 +50,16 @@ def in_turn(
 ) -> dict[str, list[Run]]:
     """Runs the programs in turn, A B A B, so that whatever drifts meets them alike.
 
+    In a round all hash alike: the order in which Python walks through sets takes a tenth of some programs' time.
     Those in `writing` write to the disk. The kernel's work for that looks like another program's, so they run once.
     """
     runs: dict[str, list[Run]] = {name: [] for name in programs}
-    for _ in range(repeats):
+    for round_number in range(repeats):
         for name, command in programs.items():
             attempts: list[Run] = []
             most = 1 if name in writing else ATTEMPTS
             while not attempts or (len(attempts) < most and attempts[-1].disturbed > MOST_DISTURBED):
-                attempts.append(_run(command, beside))
+                attempts.append(_run(command, beside, str(round_number)))
             runs[name].append(min(attempts, key=lambda run: run.disturbed))
             if name not in writing:
                 _kept.append(runs[name][-1])
@@ -93,9 +94,10 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _run(command: Sequence[str], beside: Beside | None) -> Run:
+def _run(command: Sequence[str], beside: Beside | None, hash_seed: str) -> Run:
     began, busy, ours = time.monotonic(), _busy_seconds(), _our_seconds(beside)
-    finished = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
     if finished.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")
     others = _busy_seconds() - busy - (_our_seconds(beside) - ours) - UNCERTAIN_SECONDS

@@ -24,7 +24,8 @@ PARTS: dict[str, Callable[[int], Section]] = {
     "conversation": conversations.measure,
     "stuck": stuck.measure,
     "import": imports.measure,
-    "ag2": ag2.measure,
+    "ag2": ag2.classic,
+    "ag2_v1": ag2.v1,
 }
 """Each takes how many times to measure. A new part is a module with such a function, and a line here."""
 

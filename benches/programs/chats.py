@@ -1,0 +1,123 @@
+"""What the programs of AG2's chats share: the ways to watch one, the model that answers at once, and the clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
+from openai.types.chat.chat_completion import Choice
+
+REPLIES = (7, 39, 199)
+"""How many replies a chat has. The first message is none."""
+SECONDS = 0.7
+WARM_UP_SECONDS = 0.3
+"""So long chats of a length are held at the least, and at least two of them."""
+TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
+# Of the form that AG2 does not warn of.
+API_KEY = f"sk-{0:032}"
+
+
+class Side(NamedTuple):
+    """A way to watch."""
+
+    watch: Callable[[Any], object]
+    """Is told of each agent that is made."""
+    flush: Callable[[], object]
+    """Returns when everything recorded has been exported."""
+
+
+@contextmanager
+def bare(endpoint: str) -> Iterator[Side]:
+    """The program without telemetry."""
+    yield Side(lambda agent: None, lambda: None)
+
+
+@contextmanager
+def callboard(endpoint: str) -> Iterator[Side]:
+    from callboard import (
+        CostTrackerProvider,
+        InstrumentationManager,
+        MermaidDiagramProvider,
+        OpenTelemetryProvider,
+        telemetry_context,
+    )
+
+    manager = InstrumentationManager()
+    manager.register_provider(CostTrackerProvider())
+    manager.register_provider(MermaidDiagramProvider())
+    manager.register_provider(OpenTelemetryProvider(endpoint, "bench"))
+    with telemetry_context(manager, "bench"):
+        yield Side(lambda agent: None, lambda: manager.flush(60))
+    counted = manager.statistics()
+    if counted["dropped"] or counted["bodies_dropped"] or any(each["dropped"] for each in counted["providers"]):
+        sys.exit(f"not everything was recorded: {counted}")
+
+
+def opentelemetry_sdk(endpoint: str) -> Any:
+    """A tracer provider as the documentation of AG2's tracing has it."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "bench"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
+    return provider
+
+
+class Service:
+    """Stands in the model's place: an answer of its own for each length of the history."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def answer(self, *, messages: list[dict[str, Any]], model: str, **_: Any) -> ChatCompletion:
+        self.calls += 1
+        count = len(messages)
+        message = ChatCompletionMessage.model_construct(
+            role="assistant", content=f"{count}: {TEXT}", function_call=None, tool_calls=None
+        )
+        usage = CompletionUsage.model_construct(
+            prompt_tokens=25 * count, completion_tokens=25, total_tokens=25 * count + 25
+        )
+        return ChatCompletion.model_construct(
+            id=f"chatcmpl-{count}",
+            choices=[Choice.model_construct(finish_reason="stop", index=0, message=message, logprobs=None)],
+            created=0,
+            model=model,
+            object="chat.completion",
+            usage=usage,
+        )
+
+
+class Spent:
+    """What chats took of the caller's time and of the CPU, exports included."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+        self.cpu_seconds = 0.0
+
+    def is_less_than(self, seconds: float) -> bool:
+        return self.seconds < seconds or self.count < 2
+
+    @contextmanager
+    def one_more(self, side: Side) -> Iterator[None]:
+        """Counts the chat that is held within."""
+        began, process = time.perf_counter(), time.process_time()
+        yield
+        self.seconds += time.perf_counter() - began
+        # What was recorded is exported before the next chat, so that no side gets ahead of its exporter and drops.
+        side.flush()
+        self.cpu_seconds += time.process_time() - process
+        self.count += 1
+
+    def per_reply(self, replies: int) -> dict[str, float]:
+        """Microseconds."""
+        each = 1e6 / (self.count * replies)
+        return {"caller_us": self.seconds * each, "cpu_us": self.cpu_seconds * each}
