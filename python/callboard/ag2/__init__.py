@@ -3,9 +3,9 @@
     patching.py    how a hook gets into AG2 and out again; what a hook may raise stays inside
     installing.py  whether AG2 is instrumented, and for whom
     scope.py       what AG2 is doing now, beside the current span; carried across threads
-    chats.py       CHATS                   llm.py        llm_call, LLM_CREATE (model.py: request and answer)
-    chat.py        CHAT, ROUND, SUMMARY    cost.py       COST
-    nested.py      NESTED_CHAT             tools.py      tool_call, TOOL_EXECUTION
+    chats.py       CHATS                   llm.py        llm_call, LLM_CREATE, COST (model.py: the request)
+    chat.py        CHAT, ROUND, SUMMARY    tools.py      tool_call, TOOL_EXECUTION
+    nested.py      NESTED_CHAT             hooks.py      the hooks that are in Rust
     groups.py      GROUP_CHAT, ROUND       human.py      human_input
     selection.py   GROUPCHAT_SELECT_SPEAKER, AGENT_TRANSITION
     handoffs.py    SWARM_ON_CONDITION, SWARM_TRANSITION (swarm.py: of the older swarm)
