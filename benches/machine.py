@@ -50,7 +50,7 @@ def in_turn(
 ) -> dict[str, list[Run]]:
     """Runs the programs in turn, A B A B, so that whatever drifts meets them alike.
 
-    In a round all hash alike: the order in which Python walks through sets takes a tenth of some programs' time.
+    In a round all hash alike: the order in which Python walks through sets changes what a program takes.
     Those in `writing` write to the disk. The kernel's work for that looks like another program's, so they run once.
     """
     runs: dict[str, list[Run]] = {name: [] for name in programs}

@@ -1,10 +1,11 @@
 //! A span made current elsewhere than where it began: in another thread, a callback, a generator.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use pyo3::prelude::*;
 
 use crate::current::{set_current, stored};
+use crate::guard::lock;
 use crate::otel;
 use crate::span::SpanContext;
 
@@ -35,14 +36,14 @@ impl Activation {
             span: stored(py).map(Bound::unbind),
             otel_before: span.get().span().and_then(|span| otel::attach(py, span)),
         };
-        self.entered.lock().unwrap_or_else(PoisonError::into_inner).push(before);
+        lock(&self.entered).push(before);
         set_current(py, Some(&span));
         span
     }
 
     #[pyo3(signature = (*_error))]
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
-        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let entered = lock(&self.entered).pop();
         if let Some(before) = entered {
             otel::detach(py, before.otel_before.as_ref());
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));

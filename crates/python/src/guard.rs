@@ -2,6 +2,8 @@
 //!
 //! What such code raises is kept from the program, and a thread that the interpreter's end catches inside it stays there.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use callboard_core::fork;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
@@ -21,6 +23,11 @@ pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
             None
         }
     }
+}
+
+/// The lock's content, also after a panic: no update leaves it half done. Nothing that may run Python code belongs within.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Does what needs Python on one of callboard's own threads; nothing where the interpreter is gone already.

@@ -4,7 +4,7 @@
 //! that came last from the same owner: by identity, which costs almost nothing, and the newest messages and a few older
 //! ones in turn by value too, since programs change message dicts in place.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use callboard_core::{Context, Message};
 use pyo3::ffi;
@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::ag2::has_parts;
 use crate::content::ContentPolicy;
-use crate::guard::quietly;
+use crate::guard::{lock, quietly};
 use crate::value::{is_plainly, to_value};
 
 /// How many of the newest known messages are compared by value each time.
@@ -159,11 +159,11 @@ impl Recording<'_, '_> {
 
 impl History {
     fn take(&self) -> Known {
-        std::mem::take(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.known))
     }
 
     fn put(&self, known: Known) {
-        let mut slot = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.known);
         let replaced = std::mem::replace(&mut *slot, known);
         drop(slot);
         // Without the lock: an object that is let go of may run Python code.

@@ -1,7 +1,7 @@
 //! The interpreter's life: its exit, its forks, and where callboard's own words go.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use callboard_core::{InstrumentationManager, Span, WeakManager, WeakSpan, fork};
@@ -10,7 +10,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::guard::{attached_on_own_thread, call_on_own_thread};
+use crate::guard::{attached_on_own_thread, call_on_own_thread, lock};
 
 /// Whose words these are, in Python's `logging` and, with its crates' names, in the `log` crate's records.
 const TARGET: &str = "callboard";
@@ -41,14 +41,14 @@ pub(crate) fn watch(manager: &InstrumentationManager) {
             log::warn!(target: TARGET, "what is recorded at the very end may be lost: {error}");
         }
     }
-    let mut managers = MANAGERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut managers = lock(&MANAGERS);
     managers.retain(|known| known.upgrade().is_some());
     managers.push(manager.downgrade());
 }
 
 /// Makes a run known to [`shutdown_all`].
 pub(crate) fn watch_run(root: &Span) {
-    let mut roots = ROOTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut roots = lock(&ROOTS);
     roots.retain(|known| known.upgrade().is_some_and(|root| !root.is_ended()));
     roots.push(root.downgrade());
 }
@@ -71,11 +71,11 @@ fn finish_all(timeout: f64, finish: fn(&InstrumentationManager, Duration) -> boo
     let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
     let deadline = Instant::now() + timeout;
     // Copied: a thread that starts a run meanwhile holds the GIL, and must not wait for what may need it.
-    let roots = ROOTS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let roots = lock(&ROOTS).clone();
     for root in roots.iter().filter_map(WeakSpan::upgrade) {
         root.end();
     }
-    let managers = MANAGERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let managers = lock(&MANAGERS).clone();
     for manager in managers.iter().filter_map(WeakManager::upgrade) {
         let finished = finish(&manager, deadline.saturating_duration_since(Instant::now()));
         tell_losses(&manager, finished);

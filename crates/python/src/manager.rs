@@ -1,7 +1,7 @@
 //! `InstrumentationManager`: makes runs, and hands what happens in them to the registered providers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use callboard::{Money, Pricing};
@@ -14,7 +14,7 @@ use crate::adapter::PythonProvider;
 use crate::content::ContentPolicy;
 use crate::current::current_span;
 use crate::given::with_attributes;
-use crate::guard::quietly;
+use crate::guard::{lock, quietly};
 use crate::kinds;
 use crate::lifecycle;
 use crate::parent;
@@ -336,7 +336,7 @@ impl InstrumentationManager {
     }
 
     fn registered(&self) -> MutexGuard<'_, Vec<Registered>> {
-        self.registered.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registered)
     }
 
     /// Waits, for a short while, until the providers written in Python have what was recorded: programs read them

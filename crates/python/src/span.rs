@@ -1,6 +1,6 @@
 //! `SpanContext`: the handle of a span in Python, and the record of one that a provider is shown.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
 use callboard_core::{Attribute, Context, Span, SpanId, SpanKind, Status};
@@ -14,6 +14,7 @@ use crate::content::ContentPolicy;
 use crate::current::{current_span, leave, open_before, set_current, stored};
 use crate::exception;
 use crate::given::{given_under, with_attributes};
+use crate::guard::lock;
 use crate::history::{Histories, Messages, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
@@ -57,7 +58,7 @@ impl Drop for Live {
 }
 
 fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+    lock(slot).take()
 }
 
 /// What the spans of a run share on Python's side.
@@ -196,7 +197,7 @@ impl SpanContext {
     }
 
     pub(crate) fn previous<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
-        let slot = self.live()?.previous.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = lock(&self.live()?.previous);
         slot.as_ref().map(|previous| previous.bind(py).clone())
     }
 

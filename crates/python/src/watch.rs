@@ -134,6 +134,11 @@ impl<'py> Call<'_, 'py> {
         if index < self.arguments.len() {
             return quietly(self.py(), self.arguments.get_item(index));
         }
+        self.keyword(name)
+    }
+
+    /// An argument by its name, where it is given.
+    pub(crate) fn keyword(&self, name: &Bound<'py, PyString>) -> Option<Bound<'py, PyAny>> {
         quietly(self.py(), self.named?.get_item(name)).flatten()
     }
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import autogen
 import callboard
@@ -205,6 +206,42 @@ def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, cap
     ]
     assert recorder.root.all("llm_call") == []
     assert len(recorder.root.all("reply")) == 3
+
+
+def test_an_answer_of_an_unforeseen_shape_has_its_cost(traced, recorder, caplog):
+    faults._reported.clear()
+
+    class Choice:
+        message = SimpleNamespace(content="Hi.")
+
+        @property
+        def finish_reason(self):
+            raise ZeroDivisionError("no reason")
+
+    class Client:
+        def __init__(self, config, **options):
+            pass
+
+        def create(self, params):
+            return SimpleNamespace(choices=[Choice()], model="m", usage=SimpleNamespace())
+
+        def message_retrieval(self, response):
+            return [choice.message.content for choice in response.choices]
+
+        def cost(self, response):
+            return 0.5
+
+        def get_usage(self, response):
+            return {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7, "cost": 0.5, "model": "m"}
+
+    with traced():
+        wrapper = OpenAIWrapper(config_list=[{"model": "m", "model_client_cls": "Client"}], cache_seed=None)
+        wrapper.register_model_client(Client)
+        assert wrapper.create(messages=[{"role": "user", "content": "Hello?"}]).cost == 0.5
+    told = [record.message.split(";")[0] for record in caplog.records if record.name == "callboard.ag2"]
+    assert told == ["callboard could not record llm_call"]
+    assert recorder.root.only("llm_call").ended
+    assert len(recorder.root.found("cost")) == 1
 
 
 def test_a_fault_after_the_call_ends_the_span(monkeypatch, traced, recorder):

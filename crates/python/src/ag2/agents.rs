@@ -1,7 +1,7 @@
 //! Agents: what names them, and which are AG2's own.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use pyo3::types::{PyString, PyWeakrefReference};
 
 use super::keys;
 use crate::given::AttributeList;
-use crate::guard::quietly;
+use crate::guard::{lock, quietly};
 
 /// An agent as attributes name it: by its name, and by Python's `id()` of it.
 pub(super) struct Named<'py> {
@@ -95,7 +95,7 @@ impl InternalAgents {
 
 impl InternalAgents {
     fn marked(&self) -> MutexGuard<'_, HashMap<usize, Py<PyWeakrefReference>>> {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.marked)
     }
 
     fn is_marked(&self, agent: &Bound<'_, PyAny>) -> bool {

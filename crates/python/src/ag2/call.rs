@@ -1,6 +1,6 @@
 //! A model being called: the scope of what happens meanwhile, and the hooks that tell it of the service.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use callboard_core::time::{Clock, SystemClock};
 use pyo3::intern;
@@ -12,14 +12,18 @@ use smallvec::SmallVec;
 use super::llm::Asked;
 use super::reading::{field, in_words};
 use super::usage::Usage;
+use crate::guard::lock;
 use crate::span::SpanContext;
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
 /// A model being called. It is a scope.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct ModelCall {
+    #[pyo3(get)]
     span: Py<SpanContext>,
+    #[pyo3(get)]
     agent: Py<PyAny>,
+    #[pyo3(get)]
     outer: Py<PyAny>,
     /// What of its answers was streamed to the console.
     streamed: PyOnceLock<Py<PyList>>,
@@ -27,6 +31,7 @@ pub(crate) struct ModelCall {
 }
 
 /// How far a call is.
+#[derive(Default)]
 pub(super) struct Progress {
     /// What is called; none once that has returned.
     pub(super) asked: Option<Asked>,
@@ -51,24 +56,6 @@ impl ModelCall {
     #[classattr]
     fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
         PyFrozenSet::empty(py).map(Bound::unbind)
-    }
-
-    /// The span.
-    #[getter]
-    fn span(&self, py: Python<'_>) -> Py<SpanContext> {
-        self.span.clone_ref(py)
-    }
-
-    /// The agent that calls; None where it is none.
-    #[getter]
-    fn agent(&self, py: Python<'_>) -> Py<PyAny> {
-        self.agent.clone_ref(py)
-    }
-
-    /// The scope around it.
-    #[getter]
-    fn outer(&self, py: Python<'_>) -> Py<PyAny> {
-        self.outer.clone_ref(py)
     }
 
     /// The texts that were streamed to the console: a list, to be added to.
@@ -103,13 +90,8 @@ impl ModelCall {
         outer: Bound<'_, PyAny>,
         asked: Asked,
     ) -> Self {
-        let progress = Progress {
-            asked: Some(asked),
-            asked_ns: SystemClock.monotonic_ns(),
-            first_chunk_ns: None,
-            usages: SmallVec::new(),
-            failures: Vec::new(),
-        };
+        let asked_ns = SystemClock.monotonic_ns();
+        let progress = Progress { asked: Some(asked), asked_ns, ..Progress::default() };
         Self {
             span: span.clone().unbind(),
             agent: agent.unbind(),
@@ -120,19 +102,12 @@ impl ModelCall {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.progress)
     }
 
-    /// How far it is. Nothing of it stays, but that it was asked, and when.
+    /// How far it is, once it has returned. Nothing of it stays.
     pub(super) fn take_progress(&self) -> Progress {
-        let mut progress = self.progress();
-        Progress {
-            asked: progress.asked.take(),
-            asked_ns: progress.asked_ns,
-            first_chunk_ns: progress.first_chunk_ns,
-            usages: std::mem::take(&mut progress.usages),
-            failures: std::mem::take(&mut progress.failures),
-        }
+        std::mem::take(&mut *self.progress())
     }
 
     pub(super) fn its_span<'py>(&self, py: Python<'py>) -> &Bound<'py, SpanContext> {

@@ -3,7 +3,7 @@
 use callboard_core::{EventKind, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyList;
 
 use super::agents::{id_of, name_of};
 use super::answer::Answer;
@@ -57,9 +57,7 @@ impl Hook for Calling {
     fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
         let (py, hooks) = (call.py(), self.0.get());
         let Some(parent) = here(call.switch, py) else { return Ok(None) };
-        let named =
-            |name: &Bound<'py, PyString>| call.named.map_or(Ok(None), |named| named.get_item(name));
-        let agent = or_none(py, named(intern!(py, "agent"))?);
+        let agent = or_none(py, call.keyword(intern!(py, "agent")));
         let agent_name = name_of(&agent);
         let request = Request::of(&hooks.models, &call.positional(0)?, call.named)?;
         let model_name = request.name_of(py, &request.model)?;
@@ -67,7 +65,7 @@ impl Hook for Calling {
             let ledger = hooks.counting.ledger_of.bind(py).call1((&parent,))?;
             ledger.call_method1(intern!(py, "ask"), (&parent, &agent_name, &model_name))?;
         }
-        let messages = or_none(py, named(intern!(py, "messages"))?);
+        let messages = or_none(py, call.keyword(intern!(py, "messages")));
         let messages = context(hooks, call.switch, &parent, &agent, &messages)?;
         let mut attributes = AttributeList::new(parent.get().policy());
         request.put_attributes(py, &model_name, &mut attributes);
@@ -122,7 +120,7 @@ impl Hook for Calling {
         returned.record_first_chunk(&progress);
         returned.record_failures(survived(&progress.failures, error)?)?;
         match error {
-            Some(error) => returned.record_error(error),
+            Some(error) => returned.record_failure(&model, &returned.model_name, &in_words(error)?),
             None => returned.record_answer(call),
         }
     }
@@ -168,19 +166,21 @@ impl Returned<'_, '_> {
         for failure in failures {
             let model = self.request.model_of(&self.hooks.models, failure.client.bind(py))?;
             let name = self.request.name_of(py, &model)?;
-            let mut attributes = self.created(&model, &name)?;
-            attributes.put_given(py, keys::LLM_RESPONSE, failure.in_words.as_str());
-            attributes.put_given(py, keys::LLM_IS_ERROR, true);
-            self.span.get().record(EventKind::LlmCreate, &mut attributes);
+            self.record_failure(&model, &name, &failure.in_words)?;
         }
         Ok(())
     }
 
-    /// LLM_CREATE of a call that failed.
-    fn record_error(&self, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// LLM_CREATE of a configuration that failed.
+    fn record_failure(
+        &self,
+        model: &Model,
+        name: &Bound<'_, PyAny>,
+        in_words: &str,
+    ) -> PyResult<()> {
         let py = self.span.py();
-        let mut attributes = self.created(self.model, &self.model_name)?;
-        attributes.put_given(py, keys::LLM_RESPONSE, in_words(error)?);
+        let mut attributes = self.created(model, name)?;
+        attributes.put_given(py, keys::LLM_RESPONSE, in_words);
         attributes.put_given(py, keys::LLM_IS_ERROR, true);
         self.span.get().record(EventKind::LlmCreate, &mut attributes);
         Ok(())

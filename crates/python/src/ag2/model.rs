@@ -1,7 +1,7 @@
 //! What a model call asks: the model's configuration, which is read once for many calls, and what the call itself says.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use callboard_core::{Attribute, Key, Value};
 use pyo3::intern;
@@ -13,6 +13,7 @@ use super::agents::id_of;
 use super::keys;
 use super::reading::{entry, field, or_none, truthy};
 use crate::given::{AttributeList, plain};
+use crate::guard::lock;
 use crate::value::{attributes, is_plainly, key, to_value};
 
 /// The arguments with which AG2's agents call a model. They are AG2's own, and the messages.
@@ -144,10 +145,6 @@ impl Models {
         let wrapper = PyWeakrefReference::new_with(wrapper, forget)?.unbind();
         Ok(OfWrapper { _wrapper: wrapper, models: SmallVec::new() })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Model {

@@ -1,6 +1,6 @@
 //! An agent replying: REPLY. The functions that it tries are [`super::attempt`]'s.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use callboard_core::{Attribute, SpanKind, Value};
 use pyo3::intern;
@@ -11,6 +11,7 @@ use super::agents::{Named, id_of, put_sender_and_recipient};
 use super::{Hooks, here, keys};
 use crate::current::current_span;
 use crate::given::AttributeList;
+use crate::guard::lock;
 use crate::span::SpanContext;
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
@@ -69,14 +70,14 @@ impl Reply {
     /// Whether a function is not to be tried.
     pub(super) fn excludes(&self, function: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = function.py();
-        let slot = self.exclude.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = lock(&self.exclude);
         let exclude = slot.as_ref().map(|exclude| exclude.bind(py).clone());
         drop(slot);
         exclude.map_or(Ok(false), |exclude| exclude.contains(function))
     }
 
     fn set_exclude(&self, exclude: Option<Bound<'_, PyAny>>) {
-        let mut slot = self.exclude.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.exclude);
         let before = std::mem::replace(&mut *slot, exclude.map(Bound::unbind));
         drop(slot);
         // Without the lock: what is let go of may run Python code.
