@@ -183,8 +183,9 @@ class _Scope:
     internal_names: frozenset[str] = frozenset()
     span = agent = outer = None
 
-    def opened(self) -> None:
-        """Have no span."""
+    def opened(self, span: SpanContext) -> SpanContext:
+        """Return the span."""
+        return span
 
 
 class Reply(_Scope):

@@ -151,8 +151,8 @@ class Reply:
     @property
     def outer(self) -> Any:
         """The scope around it."""
-    def opened(self) -> SpanContext:
-        """Return the span."""
+    def opened(self, span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current: there, or in a function that is being tried."""
 
 @final
 class ModelCall:
@@ -173,8 +173,9 @@ class ModelCall:
     @property
     def streamed(self) -> list[str]:
         """The texts that were streamed to the console: a list, to be added to."""
-    def opened(self) -> SpanContext:
-        """Return the span."""
+    @staticmethod
+    def opened(span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current: there."""
     def ask(self) -> None:
         """Note that a service is asked now."""
     def chunk(self) -> None:
@@ -231,13 +232,13 @@ class Trial:
     ) -> Self: ...
     def __call__(self, /, *arguments: Any, **named: Any) -> Any: ...
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Attempt | None:
-        """Enter the attempt; None where no agent is replying."""
+        """Begin an attempt; None where no agent is replying."""
     def finish(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
         """Leave the attempt, and tell how it went."""
 
 @final
 class Attempt:
-    """A reply function being tried: a scope, which has no span until it does something, or for good."""
+    """A reply function being tried: a scope where it has a span at once. Others may have none for good."""
 
     @property
     def internal_names(self) -> frozenset[str]:
@@ -251,8 +252,11 @@ class Attempt:
     @property
     def outer(self) -> Reply:
         """The scope around it: the reply."""
-    def opened(self) -> SpanContext | None:
-        """Open the span if it is not open."""
+    @property
+    def started_ns(self) -> int:
+        """When the function was called: a reading of `clock_ns()`."""
+    def opened(self, span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current: there, or in the attempt's own."""
 
 @final
 class Activation(AbstractContextManager[SpanContext]):

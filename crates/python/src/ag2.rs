@@ -156,6 +156,9 @@ pub(crate) fn has_parts(message: &Bound<'_, PyAny>) -> bool {
 fn here<'py>(switch: &Switch, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
     let span = current_span(py)?;
     let scope = switch.scope(py)?;
+    if let Ok(reply) = scope.cast::<Reply>() {
+        return Some(reply.get().opened_under(span));
+    }
     match scope.cast::<Attempt>() {
         Ok(attempt) => Some(attempt.get().opened_under(attempt, span)),
         Err(_) => Some(span),

@@ -1,22 +1,22 @@
 //! Histories of messages that the program holds as Python lists, as contexts.
 //!
 //! A program hands its whole history over at every call. Which messages are new shows by comparing the list with the one
-//! that came last from the same owner: by identity, which costs almost nothing, and the newest messages and a few older
-//! ones in turn by value too, since programs change message dicts in place.
+//! that came last from the same owner: by identity, which costs almost nothing. What the newest messages and a few older
+//! ones in turn consist of is compared too, since programs change message dicts in place.
 
 use std::sync::{Arc, Mutex};
 
 use callboard_core::{Context, Message};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::ag2::has_parts;
 use crate::content::ContentPolicy;
 use crate::guard::{lock, quietly};
 use crate::value::{is_plainly, to_value};
 
-/// How many of the newest known messages are compared by value each time.
+/// How many of the newest known messages are compared each time.
 const NEWEST_COMPARED: usize = 2;
 /// How many older ones are, in turn.
 const OLDER_COMPARED: usize = 2;
@@ -53,11 +53,24 @@ struct History {
 
 #[derive(Default)]
 struct Known {
-    /// For each message the program's object, kept alive so that identity means something, and the context that ends
-    /// with it.
-    messages: Vec<(Py<PyAny>, Context)>,
-    /// The next older message to compare by value.
+    messages: Vec<KnownMessage>,
+    /// The next older message to compare.
     next_older: usize,
+}
+
+/// A message that a history has.
+struct KnownMessage {
+    object: Object,
+    /// The context that ends with it.
+    context: Context,
+}
+
+/// A message of the program's: what it was when it was read. All of it is kept alive so that identity means something.
+struct Object {
+    message: Py<PyAny>,
+    /// The names and values of a dict in turn, where none of them can change: as long as it has the same, it is the same.
+    /// Else none.
+    entries: Option<Box<[Py<PyAny>]>>,
 }
 
 /// How a message becomes what is recorded of it.
@@ -91,7 +104,7 @@ impl Histories {
         known.forget_what_differs(&messages, recording);
         for message in messages.iter().skip(known.messages.len()) {
             let context = known.newest().push(recording.message(&message));
-            known.messages.push((message.unbind(), context));
+            known.messages.push(KnownMessage { object: Object::of(message), context });
         }
         let context = known.newest();
         if let Some(history) = history {
@@ -171,9 +184,53 @@ impl History {
     }
 }
 
+impl Object {
+    fn of(message: Bound<'_, PyAny>) -> Self {
+        let entries = message.cast::<PyDict>().ok().and_then(|entries| {
+            let mut read = Vec::with_capacity(2 * entries.len());
+            for (name, value) in entries {
+                if !is_unchanging(&name) || !is_unchanging(&value) {
+                    return None;
+                }
+                read.extend([name.unbind(), value.unbind()]);
+            }
+            Some(read.into())
+        });
+        Self { entries, message: message.unbind() }
+    }
+
+    /// Whether the message consists of the very objects that it did when it was read. It runs no Python code, and says no
+    /// where that would be needed.
+    fn consists_of_the_same(&self, message: &Bound<'_, PyAny>) -> bool {
+        let (Some(known), Ok(entries)) = (&self.entries, message.cast_exact::<PyDict>()) else {
+            return false;
+        };
+        if known.len() != 2 * entries.len() {
+            return false;
+        }
+        let (mut place, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+        known.chunks_exact(2).all(|known| {
+            // SAFETY: the pointers are to variables of this function. What they are set to is borrowed and only compared.
+            let is_any = unsafe {
+                ffi::PyDict_Next(entries.as_ptr(), &raw mut place, &raw mut name, &raw mut value)
+            };
+            is_any != 0 && known[0].as_ptr() == name && known[1].as_ptr() == value
+        })
+    }
+}
+
+/// Whether an object stays what it is, and so does all that it consists of.
+fn is_unchanging(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyString>()
+        || object.is_none()
+        || object.is_exact_instance_of::<PyBool>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyFloat>()
+}
+
 impl Known {
     fn newest(&self) -> Context {
-        self.messages.last().map_or_else(Context::empty, |(_, context)| context.clone())
+        self.messages.last().map_or_else(Context::empty, |known| known.context.clone())
     }
 
     /// Keeps the beginning that the list shares with what is known.
@@ -184,9 +241,9 @@ impl Known {
             .take_while(|&index| self.is_equal(messages, index, recording))
             .count();
         self.messages.truncate(identical + equal);
-        for (index, (object, _)) in self.messages.iter_mut().enumerate().skip(identical) {
+        for (index, known) in self.messages.iter_mut().enumerate().skip(identical) {
             if let Ok(message) = messages.get_item(index) {
-                *object = message.unbind();
+                known.object = Object::of(message);
             }
         }
     }
@@ -200,7 +257,9 @@ impl Known {
             unsafe { ffi::PyList_GetItem(messages.as_ptr(), index as ffi::Py_ssize_t) }
         };
         let known = self.messages.iter().take(length).enumerate();
-        known.take_while(|(index, (object, _))| at(*index) == object.as_ptr()).count()
+        let is_there =
+            |(index, known): &(usize, &KnownMessage)| at(*index) == known.object.message.as_ptr();
+        known.take_while(is_there).count()
     }
 
     /// The first of the compared messages whose object is the same but whose content is not.
@@ -220,18 +279,18 @@ impl Known {
         changed
     }
 
-    /// Whether the message is the known one by value.
+    /// Whether the message is the known one: consists of the same objects, or of such as have the same value.
     fn is_equal(
         &self,
         messages: &Bound<'_, PyList>,
         index: usize,
         recording: Recording<'_, '_>,
     ) -> bool {
-        let (Some((_, context)), Ok(message)) =
-            (self.messages.get(index), messages.get_item(index))
+        let (Some(known), Ok(message)) = (self.messages.get(index), messages.get_item(index))
         else {
             return false;
         };
-        context.newest().is_some_and(|known| recording.is_known(&message, known))
+        known.object.consists_of_the_same(&message)
+            || known.context.newest().is_some_and(|it| recording.is_known(&message, it))
     }
 }

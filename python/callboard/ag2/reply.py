@@ -7,7 +7,7 @@ the list as it is.
 
 Most reply functions decline at once. Those of AG2's own that may (`DECLINING`) are an `Attempt` without a span,
 told to the REPLY as a brief child when they return. Should one do something after all (call a model, ask a
-human, print), it gets its span at that moment. Any other function gets one when it is called.
+human, print), it gets its span at that moment. Any other function gets one when it is called, and is a scope.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Reply: TypeAlias = native.Reply
 """An agent replying to a sender: a scope. `messages` is the history that it was given."""
 
 Attempt: TypeAlias = native.Attempt
-"""A reply function at work: a scope within a `Reply`. It has no span until it does something, or for good."""
+"""A reply function at work within a `Reply`. It has no span until it does something, or for good."""
 
 
 def install(patches: Patches) -> None:

@@ -31,9 +31,9 @@ class Scope:
         self.agent = agent
         self.outer = current.get()
 
-    def opened(self) -> SpanContext | None:
-        """Open the span where the scope put that off; see `reply.Attempt`."""
-        return self.span
+    def opened(self, span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current; some scopes put off opening that."""
+        return span
 
 
 current: ContextVar[Scope | None] = ContextVar("callboard.ag2.scope", default=None)
@@ -43,9 +43,7 @@ def here() -> SpanContext | None:
     """Return the span under which something is recorded now; None where no run is current."""
     span = current_span()
     scope = current.get()
-    if scope is not None and scope.span is None and scope.outer is not None and scope.outer.span is span:
-        return scope.opened()
-    return span
+    return span if span is None or scope is None else scope.opened(span)
 
 
 def innermost(kind: type[S]) -> S | None:

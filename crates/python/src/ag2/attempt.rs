@@ -35,12 +35,15 @@ pub(crate) struct Trial {
     at_once: bool,
 }
 
-/// A reply function being tried. It is a scope: it has no span until it does something, or for good.
+/// A reply function being tried. It has no span until it does something, or for good. Where it has one at once it is a
+/// scope; else the [`Reply`] stays the scope, and knows it: a scope of its own would take longer than its function.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Attempt {
     trial: Py<Trial>,
     reply: Py<Reply>,
     messages: Option<Py<PyAny>>,
+    /// When the function was called: a reading of the clock.
+    #[pyo3(get)]
     started_ns: u64,
     span: PyOnceLock<Py<SpanContext>>,
 }
@@ -81,7 +84,7 @@ impl Trial {
         outcome
     }
 
-    /// The attempt, which is the scope from now on. None where no agent is replying.
+    /// The attempt, which is what is going on from now on. None where no agent is replying.
     #[pyo3(signature = (arguments, named))]
     fn begin<'py>(
         slf: &Bound<'py, Self>,
@@ -107,14 +110,16 @@ impl Trial {
             span: PyOnceLock::new(),
         };
         let attempt = Bound::new(py, attempt)?;
-        switch.enter(attempt.as_any());
         if trial.at_once {
+            switch.enter(attempt.as_any());
             attempt.get().opened(&attempt);
+        } else {
+            attempt.get().reply.get().set_trying(Some(&attempt));
         }
         Ok(Some(attempt))
     }
 
-    /// Leaves the scope, and tells how it went.
+    /// Leaves the attempt, and tells how it went.
     #[pyo3(signature = (attempt, result, error))]
     fn finish<'py>(
         &self,
@@ -123,7 +128,12 @@ impl Trial {
         error: Option<&Bound<'py, PyAny>>,
     ) {
         let (py, switch) = (attempt.py(), self.switch.get());
-        switch.leave(attempt.as_any(), attempt.get().reply.bind(py).as_any());
+        let reply = attempt.get().reply.bind(py);
+        if self.at_once {
+            switch.leave(attempt.as_any(), reply.as_any());
+        } else {
+            reply.get().set_trying(None);
+        }
         if error.is_some() {
             attempt.get().opened(attempt);
         }
@@ -216,10 +226,10 @@ impl Attempt {
         self.reply.clone_ref(py)
     }
 
-    /// Opens the span if it is not open.
+    /// Where something is recorded while a span is current: in that one, or in the attempt's own.
     #[pyo3(name = "opened")]
-    fn open(slf: &Bound<'_, Self>) -> Option<Py<SpanContext>> {
-        slf.get().opened(slf)
+    fn open<'py>(slf: &Bound<'py, Self>, span: Bound<'py, SpanContext>) -> Bound<'py, SpanContext> {
+        slf.get().opened_under(slf, span)
     }
 }
 

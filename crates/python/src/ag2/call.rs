@@ -64,9 +64,10 @@ impl ModelCall {
         self.streamed.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
     }
 
-    /// The span, which is open already.
-    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
-        self.span.clone_ref(py)
+    /// Where something is recorded while a span is current: in that one.
+    #[staticmethod]
+    fn opened(span: Bound<'_, SpanContext>) -> Bound<'_, SpanContext> {
+        span
     }
 
     /// Notes that a service is asked now.

@@ -11,7 +11,7 @@ use super::attempt::Attempt;
 use super::call::{Failure, ModelCall, Progress, survived};
 use super::cost::record_costs;
 use super::model::{Model, Request};
-use super::reading::{field, in_words, or_none};
+use super::reading::{added_field, field, in_words, or_none};
 use super::reply::Reply;
 use super::usage::{Details, Usage, put_tokens_used};
 use super::{Hooks, here, keys};
@@ -192,7 +192,7 @@ impl Returned<'_, '_> {
         let none = py.None().into_bound(py);
         let response = self.response.unwrap_or(&none);
         let answer = Answer::of(response)?;
-        let cost = or_none(py, field(response, intern!(py, "cost"))?);
+        let cost = or_none(py, added_field(response, intern!(py, "cost"))?);
         let mut attributes = self.created(self.model, &self.model_name)?;
         attributes.put_given(py, keys::LLM_RESPONSE, answer.said);
         let is_cached = self.usages.last().is_some_and(|usage| usage.is_cached);

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::agents::id_of;
 use super::keys;
-use super::reading::{entry, field, or_none, truthy};
+use super::reading::{added_field, entry, field, or_none, truthy};
 use crate::given::{AttributeList, plain};
 use crate::guard::lock;
 use crate::value::{attributes, is_plainly, key, to_value};
@@ -277,7 +277,7 @@ impl Request {
         if wrapper.getattr(intern!(py, "_clients"))?.len()? == 1 {
             return Ok(self.model.clone());
         }
-        let index = match field(response, intern!(py, "config_id"))? {
+        let index = match added_field(response, intern!(py, "config_id"))? {
             Some(index) => Some(index),
             None => self.index_kept(response)?,
         };

@@ -25,6 +25,19 @@ pub(super) fn field_of<'py>(
     object.map_or(Ok(None), |object| field(object, name))
 }
 
+/// As [`field`], of one that AG2 adds to an answer: a model of pydantic's keeps it apart, and looks there last.
+pub(super) fn added_field<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let added = object.getattr_opt(intern!(object.py(), "__pydantic_extra__"))?;
+    let added = added.as_ref().and_then(|added| added.cast::<PyDict>().ok());
+    match added.map_or(Ok(None), |added| added.get_item(name))? {
+        Some(value) => Ok(Some(value).filter(|value| !value.is_none())),
+        None => field(object, name),
+    }
+}
+
 /// What a dict, or something like one, has under a name; it may be None.
 pub(super) fn entry<'py>(
     entries: &Bound<'py, PyAny>,

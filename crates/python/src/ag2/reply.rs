@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
 
 use super::agents::{Named, id_of, put_sender_and_recipient};
+use super::attempt::Attempt;
 use super::{Hooks, here, keys};
 use crate::current::current_span;
 use crate::given::AttributeList;
@@ -30,6 +31,8 @@ pub(crate) struct Reply {
     messages: Py<PyAny>,
     /// The functions that are not to be tried.
     exclude: Mutex<Option<Py<PyAny>>>,
+    /// The function that is being tried, where that is no scope.
+    trying: Mutex<Option<Py<Attempt>>>,
     pub(super) is_async: bool,
     /// Who replies to whom, as the run's rules have it recorded.
     pub(super) about: Vec<Attribute>,
@@ -48,9 +51,9 @@ impl Reply {
         PyFrozenSet::empty(py).map(Bound::unbind)
     }
 
-    /// The span.
-    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
-        self.span.clone_ref(py)
+    /// Where something is recorded while a span is current: in that one, or in that of the function being tried.
+    fn opened<'py>(&self, span: Bound<'py, SpanContext>) -> Bound<'py, SpanContext> {
+        self.opened_under(span)
     }
 }
 
@@ -74,6 +77,32 @@ impl Reply {
         let exclude = slot.as_ref().map(|exclude| exclude.bind(py).clone());
         drop(slot);
         exclude.map_or(Ok(false), |exclude| exclude.contains(function))
+    }
+
+    /// Says which function is being tried from now on.
+    pub(super) fn set_trying(&self, attempt: Option<&Bound<'_, Attempt>>) {
+        let attempt = attempt.map(|attempt| attempt.clone().unbind());
+        let mut slot = lock(&self.trying);
+        let before = std::mem::replace(&mut *slot, attempt);
+        drop(slot);
+        // Without the lock: what is let go of may run Python code.
+        drop(before);
+    }
+
+    fn trying<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Attempt>> {
+        lock(&self.trying).as_ref().map(|attempt| attempt.bind(py).clone())
+    }
+
+    /// Where something is recorded while `span` is current: in the span of the function being tried, if it is what
+    /// happens there.
+    pub(super) fn opened_under<'py>(
+        &self,
+        span: Bound<'py, SpanContext>,
+    ) -> Bound<'py, SpanContext> {
+        match self.trying(span.py()) {
+            Some(attempt) => attempt.get().opened_under(&attempt, span),
+            None => span,
+        }
     }
 
     fn set_exclude(&self, exclude: Option<Bound<'_, PyAny>>) {
@@ -158,6 +187,7 @@ impl Hook for Replying {
             sender: asked.sender.unbind(),
             messages: messages.unbind(),
             exclude: Mutex::new(asked.exclude.map(Bound::unbind)),
+            trying: Mutex::default(),
             about,
             watched: PyDict::new(py).unbind(),
             owner: owner.unbind(),
@@ -240,9 +270,10 @@ fn overriding<'py>(
     scope: &Bound<'py, PyAny>,
     agent: &Bound<'py, PyAny>,
 ) -> Option<Bound<'py, Reply>> {
-    let reply = scope.cast::<Reply>().ok().filter(|reply| reply.get().is_by(agent))?;
+    let reply = scope.cast::<Reply>().ok().filter(|reply| reply.get().is_by(agent))?.clone();
     let span = current_span(scope.py())?;
-    reply.get().span.is(&span).then(|| reply.clone())
+    let is_innermost = reply.get().span.is(&span) && lock(&reply.get().trying).is_none();
+    is_innermost.then_some(reply)
 }
 
 /// The number of a reply in a chat that has no rounds.
