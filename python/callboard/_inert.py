@@ -165,6 +165,23 @@ class Hooks:
     reply = llm_call = attempt = usage = message
 
 
+class TurnHooks:
+    """Hooks that record nothing."""
+
+    def __init__(self, **_: object) -> None:
+        pass
+
+    def reply(self) -> Hook:
+        """Return what is never run."""
+        return Hook()
+
+    def llm_call_of(self, client: object, tools: object) -> Hook:
+        """Return what is never run."""
+        return Hook()
+
+    llm_call = reply
+
+
 class InternalAgents:
     """Agents that nobody asks for."""
 
@@ -206,6 +223,17 @@ class ModelCall(_Scope):
 
     def ask(self) -> None:
         """Note nothing."""
+
+    def chunk(self) -> None:
+        """Note nothing."""
+
+
+class Turn(_Scope):
+    """What no turn is."""
+
+
+class ClientCall(_Scope):
+    """What no call of a client is."""
 
     def chunk(self) -> None:
         """Note nothing."""

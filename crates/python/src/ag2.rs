@@ -16,6 +16,7 @@ mod reading;
 mod recording;
 mod reply;
 mod usage;
+mod v1;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use cost::{Cost, Counting};
 pub(crate) use functions::ReplyFunctions;
 use model::Models;
 pub(crate) use reply::Reply;
+pub(crate) use v1::{ClientCall, Turn, TurnHooks};
 
 use crate::current::current_span;
 use crate::guard::quietly;
@@ -45,6 +47,9 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Attempt>()?;
     module.add_class::<ModelCall>()?;
     module.add_class::<Cost>()?;
+    module.add_class::<TurnHooks>()?;
+    module.add_class::<Turn>()?;
+    module.add_class::<ClientCall>()?;
     module.add_class::<ReplyFunctions>()
 }
 

@@ -1,12 +1,12 @@
 """Instrumentation of AG2 1.x (the module `ag2`): what its agents do, as spans and events.
 
     turns.py    REPLY                        network.py   CHAT, GROUP_CHAT: a hub's channels
-    llm.py      llm_call, LLM_CREATE         envelopes.py AGENT_SEND_MSG, AGENT_TRANSITION
-    model.py    what a call asks, answers    handoffs.py  SWARM_ON_CONDITION, SWARM_TRANSITION
-    history.py  a stream's events as messages
-    cost.py     COST                         tools.py     tool_call, TOOL_EXECUTION
-    tasks.py    NESTED_CHAT                  human.py     human_input
-    agents.py   AGENT_CREATION               keys.py      attribute keys
+    llm.py      llm_call, COST               envelopes.py AGENT_SEND_MSG, AGENT_TRANSITION
+    hooks.py    what these two run in Rust   handoffs.py  SWARM_ON_CONDITION, SWARM_TRANSITION
+    model.py    what a client asks           tools.py     tool_call, TOOL_EXECUTION
+    parts.py    what a message consists of   human.py     human_input
+    tasks.py    NESTED_CHAT                  agents.py    AGENT_CREATION
+    keys.py     attribute keys
 
 How a hook gets in and out, what a body is, and what is current are the classic hooks': patching.py and scope.py of
 `callboard.ag2`. Everything here runs on asyncio, so the current span follows by itself, except to where a hub hands

@@ -14,9 +14,10 @@ from callboard.ag2.agents import name_of
 from callboard.ag2.patching import Patches, Steps
 from callboard.ag2.scope import Scope, current, enclosing
 
-from . import history, keys
+from . import keys
 from .agents import acting
 from .delivery import Delivery
+from .parts import of_parts
 
 
 def install(patches: Patches) -> None:
@@ -54,7 +55,7 @@ def tool_call(function: str, context: Any, call: Any, /) -> Steps:
     if error is not None:
         return
     result = getattr(outcome, "result", None)
-    content = None if result is None else history.of_parts(result.parts)
+    content = None if result is None else of_parts(result.parts)
     span.set_attribute(keys.GEN_AI_TOOL_CALL_RESULT, content)
     span.record_event(
         EventKind.TOOL_EXECUTION,

@@ -12,17 +12,17 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
-from callboard import SpanContext, SpanKind, current_span
-from callboard.ag2.agents import name_of, sender_and_recipient
+from callboard import current_span
 from callboard.ag2.faults import guard
-from callboard.ag2.patching import Patches, Steps, watched
-from callboard.ag2.scope import Scope, current
+from callboard.ag2.patching import Patches, watched
 
-from . import history, keys, llm
-from .agents import AGENT, acting, internal
-from .delivery import Delivery
+from . import llm
+from .agents import AGENT
+from .hooks import HOOKS
 
 Drive = Callable[[], Awaitable[Any]]
+
+_REPLY = HOOKS.reply()
 
 
 def install(patches: Patches) -> None:
@@ -42,12 +42,6 @@ def install(patches: Patches) -> None:
     patches.wrap(f"{AGENT}._drive_scope", make)
 
 
-class Turn(Scope):
-    """An agent's turn in progress."""
-
-    __slots__ = ()
-
-
 class _Watched(AbstractAsyncContextManager[Drive]):
     """AG2's turn, whose `drive` is watched."""
 
@@ -60,43 +54,10 @@ class _Watched(AbstractAsyncContextManager[Drive]):
 
     async def __aenter__(self) -> Drive:
         drive = await self.scope.__aenter__()
-        watcher: Drive = watched(drive, reply, *self.about, switch=self.patches, is_coroutine=True)
+        watcher: Drive = watched(drive, _REPLY, *self.about, switch=self.patches, is_coroutine=True)
         return watcher
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool | None:
         return await self.scope.__aexit__(kind, error, trace)
-
-
-def reply(agent: Any, event: Any, /) -> Steps:
-    """REPLY: `agent` has its turn, which began with `event`. Whoever's turn that is within is answered."""
-    parent = current_span()
-    if parent is None:
-        return
-    span = parent.start_child(
-        SpanKind.REPLY,
-        {
-            keys.REPLY_FUNCTION: "ask",
-            **_sender(),
-            **sender_and_recipient(None, agent),
-            keys.GEN_AI_AGENT_NAME: name_of(agent),
-            keys.MESSAGES_START: history.of_event(event),
-            **internal(agent),
-        },
-    )
-    current.set(Turn(span, agent))
-    result, error = yield span
-    if error is None:
-        _record_answer(span, result)
-
-
-def _record_answer(span: SpanContext, result: Any) -> None:
-    response = result.response
-    span.set_attribute(keys.REPLY, response.content if not response.tool_calls else history.of_response(response))
-
-
-def _sender() -> dict[str, Any]:
-    """Name who is answered: whoever posted what a hub delivers, else the agent whose turn this is within."""
-    scope = current.get()
-    return scope.sender if isinstance(scope, Delivery) else sender_and_recipient(acting(), None)

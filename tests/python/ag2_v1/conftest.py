@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import callboard
 import pytest
 import recorder as recording
 from ag2 import Agent, tool
@@ -14,8 +18,10 @@ from ag2.config import OpenAIConfig
 from fixtures import manager, recorder, serve, served, traced, untraced
 from model_server import Answer, ModelServer, ToolCall
 
-__all__ = ["asked", "config", "double", "named", "served", "speaker", "untraced"]
+__all__ = ["asked", "config", "double", "named", "overheard", "served", "speaker", "untraced"]
 __all__ += ["manager", "recorder", "serve", "traced"]  # fixtures
+
+OURS = str(Path(callboard.__file__).parent)
 
 recording.SPAN_TEXTS.update(
     chat=lambda a: (
@@ -81,3 +87,15 @@ def asked(name: str = "double", **arguments: Any) -> Answer:
 def double(x: int) -> int:
     """Doubles a number."""
     return x * 2
+
+
+def overheard(cls: type[Any], field: str, read: Callable[[], None]) -> type[Any]:
+    """A class of AG2's; `read` is called whenever callboard reads this field of one."""
+
+    class Overheard(cls):
+        def __getattribute__(self, name: str) -> Any:
+            if name == field and sys._getframe(1).f_code.co_filename.startswith(OURS):
+                read()
+            return super().__getattribute__(name)
+
+    return Overheard

@@ -12,11 +12,13 @@ import ag2.network
 import callboard
 import pytest
 from ag2 import Agent
+from ag2.events import TextInput
 from callboard import ag2_v1
 from callboard.ag2 import faults
 from callboard.ag2.patching import Patches
-from callboard.ag2_v1 import envelopes, llm, model, turns
-from conftest import asked, config, double, speaker
+from callboard.ag2_v1 import envelopes, llm, model
+from callboard.ag2_v1.hooks import HOOKS
+from conftest import asked, config, double, overheard, speaker
 
 BEFORE = dict(vars(Agent))
 
@@ -142,7 +144,7 @@ async def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serv
     def broken(*_, **__):
         raise ZeroDivisionError("a fault of callboard's own")
 
-    monkeypatch.setattr(turns, "_sender", broken)
+    odd = overheard(TextInput, "content", broken)
     monkeypatch.setattr(model, "_sent", broken)
     monkeypatch.setattr(envelopes, "message_of", broken)
     monkeypatch.setattr(llm, "watching", broken)
@@ -153,7 +155,7 @@ async def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serv
             channel = await ann.open(type="conversation", target="bob")
             await channel.send("Hello.")
             for _ in range(2):
-                assert (await ann.agent.ask("?")).body == "Hi."
+                assert (await ann.agent.ask(odd("?"))).body == "Hi."
         assert callboard.current_span().kind == "workflow"
     told = [record.message.split(";")[0] for record in caplog.records if record.name == "callboard.ag2"]
     assert sorted(told) == [
@@ -234,5 +236,5 @@ def test_a_client_whose_class_is_defined_in_the_run(recorder, traced, serve):
 def test_missing_parts_are_told_once():
     patches = Patches()
     with pytest.warns(RuntimeWarning, match="no_such_hook"):
-        patches.watch("ag2.agent:Agent.no_such_hook", turns.reply)
+        patches.watch("ag2.agent:Agent.no_such_hook", HOOKS.reply())
     patches.restore()

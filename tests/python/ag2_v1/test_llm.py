@@ -7,13 +7,14 @@ import json
 
 import pytest
 from ag2 import Agent, AudioInput, DocumentInput, ImageInput, ToolResult, tool
-from ag2.events import ModelMessage, ModelMessageChunk, ModelResponse, ToolCallEvent, Usage
+from ag2.events import ModelMessage, ModelMessageChunk, ModelResponse, TextInput, ToolCallEvent, Usage
 from ag2.knowledge import MemoryKnowledgeStore
 from ag2.knowledge.config import KnowledgeConfig
 from ag2.middleware import BaseMiddleware, Middleware
 from ag2.middleware.builtin import RetryMiddleware
 from ag2.testing import TestConfig, TrackingConfig
-from conftest import asked, config, double, served, speaker
+from callboard.ag2 import faults
+from conftest import asked, config, double, overheard, served, speaker
 from model_server import Answer, Failure
 
 
@@ -245,18 +246,28 @@ async def test_what_a_tool_gives_is_recorded_by_reference(make, recorder, traced
     assert [part["url"].split(";")[0] for part in answered["content"]] == ["callboard:image/png"] * 2
 
 
-async def test_a_history_is_one_chain(recorder, traced, serve):
+async def test_a_history_is_one_chain(traced, serve):
     """What two calls have in common is the same: the messages of the first are not converted again."""
-    from callboard.ag2_v1 import history
-
-    converted = []
-    convert = history.of_event
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history, "of_event", lambda event: converted.append(event) or convert(event))
-        with traced():
-            reply = await speaker("emma", serve(*"abcdef")).ask("0")
-            for number in range(1, 6):
-                reply = await reply.ask(str(number))
-    events = await reply.history.get_events()
+    read = []
+    said = overheard(TextInput, "content", lambda: read.append(1))
+    with traced():
+        reply = await speaker("emma", serve(*"abcdef")).ask(said("0"))
+        for number in range(1, 6):
+            reply = await reply.ask(said(str(number)))
     turns = 6  # each turn also says what it began with
-    assert len(converted) <= len(list(events)) + turns
+    assert len(read) == turns + turns
+
+
+async def test_the_cost_of_an_answer_that_cannot_be_read(recorder, traced, caplog):
+    """It is recorded before anything else is read."""
+    faults._reported.clear()
+
+    def unforeseen():
+        raise LookupError("no such thing")
+
+    odd = overheard(ModelResponse, "finish_reason", unforeseen)
+    response = odd(ModelMessage("Hi."), usage=Usage(10, 4, 14), model="some-model", provider="openai")
+    with traced():
+        assert (await Agent("emma", config=TestConfig(response)).ask("?")).body == "Hi."
+    assert recorder.spent() == (10, 4)
+    assert "callboard could not record llm_call" in caplog.text

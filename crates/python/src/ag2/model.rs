@@ -59,15 +59,15 @@ struct Described<'py> {
 }
 
 /// An attribute whose value was read before.
-struct Ready {
-    key: Key,
+pub(super) struct Ready {
+    pub(super) key: Key,
     value: Value,
     /// What it was read from, where that may change in place.
     object: Option<Py<PyAny>>,
 }
 
 /// What of a configuration is sent to the service and may be recorded.
-struct Parameters {
+pub(super) struct Parameters {
     entries: Py<PyDict>,
     as_read: Value,
     /// Whether something in it may change in place.
@@ -181,7 +181,7 @@ impl Model {
 }
 
 impl Ready {
-    fn all(entries: &Bound<'_, PyDict>) -> Vec<Self> {
+    pub(super) fn all(entries: &Bound<'_, PyDict>) -> Vec<Self> {
         let ready = |(name, object): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Self {
             key: key(&name),
             value: to_value(&object),
@@ -190,7 +190,7 @@ impl Ready {
         entries.iter().map(ready).collect()
     }
 
-    fn value(&self, py: Python<'_>) -> Value {
+    pub(super) fn value(&self, py: Python<'_>) -> Value {
         match &self.object {
             Some(object) => same_or_new(&self.value, object.bind(py)),
             None => self.value.clone(),
@@ -199,12 +199,12 @@ impl Ready {
 }
 
 impl Parameters {
-    fn new(entries: Bound<'_, PyDict>) -> Self {
+    pub(super) fn new(entries: Bound<'_, PyDict>) -> Self {
         let may_change = entries.values().iter().any(|value| may_change(&value));
         Self { as_read: to_value(entries.as_any()), may_change, entries: entries.unbind() }
     }
 
-    fn value(&self, py: Python<'_>) -> Value {
+    pub(super) fn value(&self, py: Python<'_>) -> Value {
         if self.may_change {
             return same_or_new(&self.as_read, self.entries.bind(py));
         }

@@ -1,0 +1,147 @@
+//! What a model answers, read off AG2's response once: as a message, as plain data, and as a message made of parts, as in the
+//! GenAI conventions.
+
+use callboard_core::{Key, Value};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::super::reading::{field, field_of, or_none};
+use crate::value::Reader;
+
+/// How deep the content of a message lies in what is recorded of an answer.
+const DEPTH: usize = 4;
+
+/// An answer.
+pub(super) struct Answer {
+    content: Value,
+    calls: Vec<ToolCall<Value>>,
+    pub(super) reason: Value,
+}
+
+/// A tool that the model asks for.
+struct ToolCall<T> {
+    id: T,
+    name: T,
+    arguments: T,
+}
+
+impl Answer {
+    pub(super) fn of(response: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = response.py();
+        let mut reader = Reader::new();
+        let mut read = |object: &Bound<'_, PyAny>| reader.value(object, DEPTH);
+        let content = read(&or_none(py, field(response, intern!(py, "content"))?));
+        let calls = ToolCall::all(response)?.into_iter().map(|call| ToolCall {
+            id: read(&call.id),
+            name: read(&call.name),
+            arguments: read(&call.arguments),
+        });
+        let calls = calls.collect();
+        let reason = read(&or_none(py, field(response, intern!(py, "finish_reason"))?));
+        Ok(Self { content, calls, reason })
+    }
+
+    /// What is said: a text, or a message where tools are asked for.
+    pub(super) fn said(&self) -> Value {
+        if self.calls.is_empty() { self.content.clone() } else { self.message() }
+    }
+
+    /// As plain data, in the shape that the classic hooks give it.
+    pub(super) fn plain(&self, id: Value, model: Value) -> Value {
+        let choice = map([("finish_reason", self.reason.clone()), ("message", self.message())]);
+        map([("id", id), ("model", model), ("choices", vec![choice].into())])
+    }
+
+    /// As messages made of parts.
+    pub(super) fn messages(&self) -> Value {
+        let mut parts: Vec<Value> = Vec::with_capacity(1 + self.calls.len());
+        if !matches!(self.content, Value::Null) {
+            parts.push(map([("type", "text".into()), ("content", self.content.clone())]));
+        }
+        parts.extend(self.calls.iter().map(|call| {
+            map([
+                ("type", "tool_call".into()),
+                ("id", call.id.clone()),
+                ("name", call.name.clone()),
+                ("arguments", call.arguments.clone()),
+            ])
+        }));
+        let message = map([
+            ("role", "assistant".into()),
+            ("parts", parts.into()),
+            ("finish_reason", self.reason.clone()),
+        ]);
+        vec![message].into()
+    }
+
+    fn message(&self) -> Value {
+        let mut message = vec![
+            (Key::from_static("role"), "assistant".into()),
+            (Key::from_static("content"), self.content.clone()),
+        ];
+        if !self.calls.is_empty() {
+            let calls: Vec<Value> = self.calls.iter().map(ToolCall::plain).collect();
+            message.push((Key::from_static("tool_calls"), calls.into()));
+        }
+        Value::Map(message.into())
+    }
+}
+
+impl ToolCall<Value> {
+    fn plain(&self) -> Value {
+        let function = map([("name", self.name.clone()), ("arguments", self.arguments.clone())]);
+        map([("id", self.id.clone()), ("type", "function".into()), ("function", function)])
+    }
+}
+
+impl<'py> ToolCall<Bound<'py, PyAny>> {
+    /// The tools that a response asks for.
+    fn all(response: &Bound<'py, PyAny>) -> PyResult<Vec<Self>> {
+        let py = response.py();
+        let calls = field(response, intern!(py, "tool_calls"))?;
+        let Some(calls) = field_of(calls.as_ref(), intern!(py, "calls"))? else {
+            return Ok(Vec::new());
+        };
+        let mut all = Vec::new();
+        for call in calls.try_iter()? {
+            let call = call?;
+            all.push(Self {
+                id: or_none(py, field(&call, intern!(py, "id"))?),
+                name: or_none(py, field(&call, intern!(py, "name"))?),
+                arguments: or_none(py, field(&call, intern!(py, "arguments"))?),
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// A response as a message of a history.
+pub(super) fn message_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let py = response.py();
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "role"), intern!(py, "assistant"))?;
+    let content = or_none(py, field(response, intern!(py, "content"))?);
+    message.set_item(intern!(py, "content"), content)?;
+    let calls = ToolCall::all(response)?;
+    if !calls.is_empty() {
+        let told = PyList::empty(py);
+        for call in calls {
+            let function = PyDict::new(py);
+            function.set_item(intern!(py, "name"), call.name)?;
+            function.set_item(intern!(py, "arguments"), call.arguments)?;
+            let plain = PyDict::new(py);
+            plain.set_item(intern!(py, "id"), call.id)?;
+            plain.set_item(intern!(py, "type"), intern!(py, "function"))?;
+            plain.set_item(intern!(py, "function"), function)?;
+            told.append(plain)?;
+        }
+        message.set_item(intern!(py, "tool_calls"), told)?;
+    }
+    Ok(message)
+}
+
+/// Named values.
+pub(super) fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
+    Value::Map(entries.map(|(key, value)| (Key::from_static(key), value)).into())
+}

@@ -1,0 +1,305 @@
+//! Calls of a model: LLM_CALL, with LLM_CREATE and COST.
+
+use std::sync::Mutex;
+
+use callboard_core::time::{Clock, SystemClock};
+use callboard_core::{EventKind, SpanKind, Value};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyFrozenSet, PyList, PyTuple};
+
+use super::super::agents::{id_of, name_of};
+use super::super::keys;
+use super::super::reading::{field, in_words, or_none, truthy};
+use super::answer::Answer;
+use super::request::{Request, provider_name};
+use super::scopes::{acting, delivery};
+use super::usage::{Answered, Tokens, record_cost};
+use super::{TurnHooks, put_mark};
+use crate::current::current_span;
+use crate::given::AttributeList;
+use crate::guard::lock;
+use crate::span::SpanContext;
+use crate::value::{attributes_to_python, class_name, to_value};
+use crate::watch::{Begun, Call, Hook, Outcome, Switch};
+
+/// A client of models being called: a scope.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct ClientCall {
+    #[pyo3(get)]
+    span: Py<SpanContext>,
+    #[pyo3(get)]
+    outer: Py<PyAny>,
+    progress: Mutex<Progress>,
+}
+
+/// How far a call is.
+#[derive(Default)]
+struct Progress {
+    /// What is asked; none once that is answered.
+    asked: Option<Asked>,
+    /// When it was asked: a reading of the clock. So is the next.
+    asked_ns: u64,
+    /// When the first piece of a streamed answer was there.
+    first_chunk_ns: Option<u64>,
+}
+
+/// What a model is asked.
+struct Asked {
+    request: Request,
+    agent: Py<PyAny>,
+    agent_name: Py<PyAny>,
+    messages: Value,
+}
+
+#[pymethods]
+impl ClientCall {
+    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
+    #[classattr]
+    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        PyFrozenSet::empty(py).map(Bound::unbind)
+    }
+
+    /// The agent that acts is that of the turn around it.
+    #[getter]
+    fn agent(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
+    /// The span, which is open already.
+    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
+        self.span.clone_ref(py)
+    }
+
+    /// Notes that a piece of a streamed answer is there.
+    fn chunk(&self) {
+        lock(&self.progress).first_chunk_ns.get_or_insert_with(|| SystemClock.monotonic_ns());
+    }
+}
+
+impl ClientCall {
+    pub(super) fn its_outer<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.outer.bind(py)
+    }
+}
+
+/// Watches `LLMClient.__call__(messages, context, tools)`.
+pub(super) struct Calling {
+    pub(super) hooks: Py<TurnHooks>,
+    /// What the watched function is bound to, where it is not the client's own.
+    pub(super) bound: Option<Binding>,
+}
+
+/// The client that a function calls, and the tools.
+pub(super) struct Binding {
+    pub(super) client: Py<PyAny>,
+    pub(super) tools: Py<PyAny>,
+}
+
+/// The arguments of a call.
+struct Arguments<'py> {
+    client: Bound<'py, PyAny>,
+    messages: Bound<'py, PyAny>,
+    context: Bound<'py, PyAny>,
+    tools: Option<Bound<'py, PyAny>>,
+}
+
+impl Calling {
+    fn arguments<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Arguments<'py>> {
+        let py = call.py();
+        let (messages, context) = (intern!(py, "messages"), intern!(py, "context"));
+        Ok(match &self.bound {
+            None => Arguments {
+                client: call.positional(0)?,
+                messages: or_none(py, call.argument(1, messages)),
+                context: or_none(py, call.argument(2, context)),
+                tools: call.argument(3, intern!(py, "tools")),
+            },
+            Some(Binding { client, tools }) => Arguments {
+                client: client.bind(py).clone(),
+                messages: or_none(py, call.argument(0, messages)),
+                context: or_none(py, call.argument(1, context)),
+                tools: Some(tools.bind(py).clone()),
+            },
+        })
+    }
+}
+
+impl Hook for Calling {
+    fn what(&self) -> &'static str {
+        "llm_call"
+    }
+
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
+        let (py, hooks) = (call.py(), self.hooks.get());
+        let Some(parent) = current_span(py) else { return Ok(None) };
+        let outer = or_none(py, call.switch.scope(py));
+        if outer.cast::<ClientCall>().is_ok_and(|around| around.get().span.is(&parent)) {
+            return Ok(None); // A client that calls another one, to which it adds something.
+        }
+        let arguments = self.arguments(call)?;
+        let agent = acting(call.switch, py)?;
+        let agent_name = name_of(&agent);
+        let request = Request::of(
+            &hooks.clients,
+            &arguments.client,
+            &arguments.context,
+            arguments.tools.as_ref(),
+        )?;
+        let model_name = request.name.bind(py).clone();
+        if parent.get().has_budget(py) {
+            let ledger = hooks.ledger_of.bind(py).call1((&parent,))?;
+            ledger.call_method1(intern!(py, "ask"), (&parent, &agent_name, &model_name))?;
+        }
+        let messages = history(hooks, call.switch, &parent, &agent, &arguments)?;
+        let mut attributes = AttributeList::new(parent.get().policy());
+        request.put_attributes(&model_name, &mut attributes);
+        attributes.put_given(py, keys::GEN_AI_OPERATION, "chat");
+        attributes.put(keys::GEN_AI_AGENT_NAME, &agent_name);
+        attributes.put_given(py, keys::GEN_AI_INPUT_MESSAGES, messages.clone());
+        put_mark(&mut attributes, &agent_name);
+        let span = parent.get().open_child(py, SpanKind::LlmCall, &mut attributes, None)?;
+        drop(attributes);
+        let (agent, agent_name) = (agent.unbind(), agent_name.unbind());
+        let asked = Asked { request, agent, agent_name, messages };
+        let asked_ns = SystemClock.monotonic_ns();
+        let progress = Progress { asked: Some(asked), asked_ns, first_chunk_ns: None };
+        let state = ClientCall {
+            span: span.clone().unbind(),
+            outer: outer.unbind(),
+            progress: Mutex::new(progress),
+        };
+        let state = Bound::new(py, state)?.into_any();
+        call.switch.enter(&state);
+        Ok(Some(Begun { state, span: Some(span) }))
+    }
+
+    fn finish(
+        &self,
+        _switch: &Switch,
+        begun: &Bound<'_, PyAny>,
+        outcome: Outcome<'_, '_>,
+    ) -> PyResult<()> {
+        let py = begun.py();
+        let call = begun.cast::<ClientCall>()?.get();
+        let progress = std::mem::take(&mut *lock(&call.progress));
+        let Some(asked) = &progress.asked else { return Ok(()) };
+        let span = call.span.bind(py);
+        match outcome {
+            Outcome::Returned(response) => {
+                record_answer(self.hooks.get(), span, asked, &progress, response)
+            }
+            Outcome::Raised(error) => {
+                let name = asked.request.name.bind(py).clone();
+                let agent_name = asked.agent_name.bind(py).clone();
+                let mut attributes = asked.created(span, &name, &agent_name);
+                attributes.put_given(py, keys::LLM_IS_ERROR, true);
+                attributes.put_given(py, keys::LLM_RESPONSE, in_words(error)?);
+                span.get().record(EventKind::LlmCreate, &mut attributes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The messages as one value, which shares what the agent's earlier calls in the same place hold.
+fn history(
+    hooks: &TurnHooks,
+    switch: &Switch,
+    parent: &Bound<'_, SpanContext>,
+    agent: &Bound<'_, PyAny>,
+    arguments: &Arguments<'_>,
+) -> PyResult<Value> {
+    let py = parent.py();
+    let place = match delivery(hooks, switch, py)? {
+        Some(delivery) => Some(delivery.getattr(intern!(py, "channel_id"))?),
+        None => None,
+    };
+    let owner = (id_of(agent), place, intern!(py, "model")).into_pyobject(py)?;
+    let prompt = match field(&arguments.context, intern!(py, "prompt"))? {
+        Some(prompt) => py.get_type::<PyTuple>().call1((prompt,))?.cast_into()?,
+        None => PyTuple::empty(py),
+    };
+    let stream = arguments.context.getattr(intern!(py, "stream"))?;
+    let record = |messages: &Bound<'_, PyList>| {
+        parent.get().history(owner.as_any(), messages.as_any(), None)
+    };
+    let messages = hooks.streams.with_messages(&stream, &prompt, &arguments.messages, record)?;
+    Ok(messages.into())
+}
+
+/// What the model answered, and used: COST, on the span, and LLM_CREATE. The cost first: an answer of a shape that nobody
+/// foresaw may fail the rest.
+fn record_answer(
+    hooks: &TurnHooks,
+    span: &Bound<'_, SpanContext>,
+    asked: &Asked,
+    progress: &Progress,
+    response: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = span.py();
+    let name = asked.request.name.bind(py).clone();
+    let agent_name = asked.agent_name.bind(py).clone();
+    let service = field(response, intern!(py, "provider"))?;
+    let tokens = Tokens::of(response, service.as_ref())?;
+    let provider = match provider_name(service.as_ref()) {
+        Value::Null => asked.request.provider.clone(),
+        provider => provider,
+    };
+    let model = or_none(py, field(response, intern!(py, "model"))?);
+    let priced = truthy(Some(model.clone()))?.unwrap_or_else(|| name.clone());
+    let (agent, priced) = (to_value(&agent_name), to_value(&priced));
+    let answered = Answered { agent, provider: &provider, model: priced };
+    let cost = record_cost(span, answered, tokens.as_ref());
+    if span.get().has_budget(py) {
+        let ledger = hooks.ledger_of.bind(py).call1((span,))?;
+        let about = (span, &agent_name, &name, attributes_to_python(py, &cost)?);
+        ledger.call_method1(intern!(py, "count"), about)?;
+    }
+
+    let answer = Answer::of(response)?;
+    let id = or_none(py, field(response, intern!(py, "response_id"))?);
+    let mut attributes = AttributeList::new(span.get().policy());
+    if let Some(tokens) = tokens {
+        tokens.put(py, &mut attributes);
+    }
+    attributes.put_given(py, keys::GEN_AI_PROVIDER, provider);
+    attributes.put(keys::GEN_AI_RESPONSE_MODEL, &model);
+    attributes.put(keys::GEN_AI_RESPONSE_ID, &id);
+    attributes.put_given(py, keys::GEN_AI_OUTPUT_MESSAGES, answer.messages());
+    attributes.put_given(py, keys::GEN_AI_FINISH_REASONS, vec![answer.reason.clone()]);
+    if let Some(first_chunk_ns) = progress.first_chunk_ns {
+        let took = first_chunk_ns.saturating_sub(progress.asked_ns) as f64 / 1e9;
+        attributes.put_given(py, keys::GEN_AI_TIME_TO_FIRST_CHUNK, took);
+    }
+    span.get().set_list(&mut attributes);
+
+    let mut attributes = asked.created(span, &name, &agent_name);
+    attributes.put_given(py, keys::LLM_IS_ERROR, false);
+    attributes.put_given(py, keys::LLM_RESPONSE, answer.plain(to_value(&id), to_value(&model)));
+    attributes.put_given(py, keys::LLM_IS_CACHED, false);
+    span.get().record(EventKind::LlmCreate, &mut attributes);
+    Ok(())
+}
+
+impl Asked {
+    /// The beginning of an LLM_CREATE.
+    fn created<'a>(
+        &self,
+        span: &'a Bound<'_, SpanContext>,
+        name: &'a Bound<'_, PyAny>,
+        agent_name: &'a Bound<'_, PyAny>,
+    ) -> AttributeList<'a> {
+        let py = span.py();
+        let agent = self.agent.bind(py);
+        let agent_type = if agent.is_none() { Value::Null } else { class_name(agent).into() };
+        let mut attributes = AttributeList::new(span.get().policy());
+        attributes.put_given(py, keys::INVOCATION_ID, span.get().core_span_id());
+        self.request.put_about(name, &mut attributes);
+        attributes.put_given(py, keys::AGENT_TYPE, agent_type);
+        attributes.put(keys::AGENT_NAME, agent_name);
+        let parameters = self.request.parameters(py, &self.messages);
+        attributes.put_given(py, keys::LLM_PARAMS, parameters);
+        attributes
+    }
+}

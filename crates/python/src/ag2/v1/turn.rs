@@ -1,0 +1,135 @@
+//! An agent's turn: REPLY.
+
+use callboard_core::SpanKind;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFrozenSet};
+
+use super::super::agents::{Named, put_sender_and_recipient};
+use super::super::keys;
+use super::super::reading::{field, or_none};
+use super::answer::Answer;
+use super::scopes::acting;
+use super::{TurnHooks, put_mark};
+use crate::current::current_span;
+use crate::given::AttributeList;
+use crate::span::SpanContext;
+use crate::value::{key, to_value};
+use crate::watch::{Begun, Call, Hook, Outcome, Switch};
+
+/// An agent's turn in progress: a scope.
+#[pyclass(module = "callboard", frozen)]
+pub(crate) struct Turn {
+    #[pyo3(get)]
+    span: Py<SpanContext>,
+    #[pyo3(get)]
+    agent: Py<PyAny>,
+    #[pyo3(get)]
+    outer: Py<PyAny>,
+}
+
+#[pymethods]
+impl Turn {
+    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
+    #[classattr]
+    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
+        PyFrozenSet::empty(py).map(Bound::unbind)
+    }
+
+    /// The span, which is open already.
+    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
+        self.span.clone_ref(py)
+    }
+}
+
+impl Turn {
+    pub(super) fn its_agent<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.agent.bind(py)
+    }
+
+    pub(super) fn its_outer<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.outer.bind(py)
+    }
+}
+
+/// Watches a turn's `drive()`. Before its arguments go the agent, and the event that the turn begins with.
+pub(super) struct Replying(pub(super) Py<TurnHooks>);
+
+impl Hook for Replying {
+    fn what(&self) -> &'static str {
+        "reply"
+    }
+
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
+        let (py, hooks) = (call.py(), self.0.get());
+        let Some(parent) = current_span(py) else { return Ok(None) };
+        let (agent, event) = (call.about.get_item(0)?, call.about.get_item(1)?);
+        let outer = or_none(py, call.switch.scope(py));
+        let recipient = Named::of(&agent);
+        let sender = Sender::of(hooks, call.switch, &outer)?;
+        let started = hooks.streams.messages_of(&event)?;
+        let mut attributes = AttributeList::new(parent.get().policy());
+        attributes.put_given(py, keys::REPLY_FUNCTION, "ask");
+        sender.put(py, &mut attributes);
+        put_sender_and_recipient(&mut attributes, None, recipient.as_ref());
+        if let Some(Named { name, .. }) = &recipient {
+            attributes.put(keys::GEN_AI_AGENT_NAME, name);
+        }
+        attributes.put(keys::MESSAGES_START, &started);
+        if let Some(Named { name, .. }) = &recipient {
+            put_mark(&mut attributes, name);
+        }
+        let span = parent.get().open_child(py, SpanKind::Reply, &mut attributes, None)?;
+        drop(attributes);
+        let turn =
+            Turn { span: span.clone().unbind(), agent: agent.unbind(), outer: outer.unbind() };
+        let state = Bound::new(py, turn)?.into_any();
+        call.switch.enter(&state);
+        Ok(Some(Begun { state, span: Some(span) }))
+    }
+
+    fn finish(
+        &self,
+        _switch: &Switch,
+        begun: &Bound<'_, PyAny>,
+        outcome: Outcome<'_, '_>,
+    ) -> PyResult<()> {
+        let py = begun.py();
+        let Outcome::Returned(result) = outcome else { return Ok(()) };
+        let Some(response) = field(result, intern!(py, "response"))? else { return Ok(()) };
+        let answer = Answer::of(&response)?;
+        let span = begun.cast::<Turn>()?.get().span.bind(py);
+        let mut attributes = AttributeList::new(span.get().policy());
+        attributes.put_given(py, keys::REPLY, answer.said());
+        span.get().set_list(&mut attributes);
+        Ok(())
+    }
+}
+
+/// Who is answered: whoever posted what a hub delivers, else the agent whose turn this is within.
+enum Sender<'py> {
+    /// The attributes that name whoever posted.
+    Posted(Bound<'py, PyDict>),
+    Agent(Option<Named<'py>>),
+}
+
+impl<'py> Sender<'py> {
+    fn of(hooks: &TurnHooks, switch: &Switch, scope: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = scope.py();
+        if !scope.is_none() && scope.is_instance(hooks.delivery.bind(py))? {
+            return Ok(Self::Posted(scope.getattr(intern!(py, "sender"))?.cast_into()?));
+        }
+        Ok(Self::Agent(Named::of(&acting(switch, py)?)))
+    }
+
+    fn put<'a>(&'a self, py: Python<'py>, attributes: &mut AttributeList<'a>) {
+        match self {
+            Self::Agent(agent) => put_sender_and_recipient(attributes, agent.as_ref(), None),
+            Self::Posted(named) => {
+                for (name, value) in named {
+                    attributes.put_given(py, key(&name), to_value(&value));
+                }
+            }
+        }
+    }
+}
