@@ -19,16 +19,35 @@ pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
     if !is_loaded(py) {
         return None;
     }
-    let bridge = quietly(py, py.import(intern!(py, "callboard._otel")))?;
+    let bridge = quietly(py, Bridge::get(py))?;
     let ids = (span.trace_id().to_int(), span.span_id().to_int());
-    quietly(py, bridge.call_method1(intern!(py, "attach"), ids)).map(Bound::unbind)
+    quietly(py, bridge.attach.bind(py).call1(ids)).map(Bound::unbind)
 }
 
 /// Restores what was current for the OpenTelemetry API.
 pub(crate) fn detach(py: Python<'_>, before: Option<&Py<PyAny>>) {
     let Some(before) = before else { return };
-    let bridge = py.import(intern!(py, "callboard._otel"));
-    quietly(py, bridge.and_then(|bridge| bridge.call_method1(intern!(py, "detach"), (before,))));
+    quietly(py, Bridge::get(py).and_then(|bridge| bridge.detach.bind(py).call1((before,))));
+}
+
+/// What does it, of `callboard/_otel.py`.
+struct Bridge {
+    attach: Py<PyAny>,
+    detach: Py<PyAny>,
+}
+
+impl Bridge {
+    fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static BRIDGE: PyOnceLock<Bridge> = PyOnceLock::new();
+        if let Some(bridge) = BRIDGE.get(py) {
+            return Ok(bridge);
+        }
+        // Not within the lock: a signal handler that records in the midst of the import would wait for itself.
+        let module = py.import("callboard._otel")?;
+        let function = |name| module.getattr(name).map(Bound::unbind);
+        let bridge = Self { attach: function("attach")?, detach: function("detach")? };
+        Ok(BRIDGE.get_or_init(py, || bridge))
+    }
 }
 
 fn is_loaded(py: Python<'_>) -> bool {
