@@ -1,4 +1,4 @@
-//! The keys of attributes that the native hooks record; `callboard/ag2/keys.py` has those of all hooks, and says more.
+//! The keys of attributes that the native hooks record; `callboard/ag2/keys.py` has those of the others, and says more.
 
 pub(super) const SENDER: &str = "ag2.agent.sender";
 pub(super) const SENDER_ID: &str = "ag2.agent.sender.id";
