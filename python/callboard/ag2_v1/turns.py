@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from callboard import current_span
-from callboard.ag2.faults import guard
+from callboard.ag2.faults import report
 from callboard.ag2.patching import Patches, watched
 
 from . import llm
@@ -29,12 +29,14 @@ def install(patches: Patches) -> None:
     """Watch turns being set up."""
 
     def make(function: Any) -> Any:
-        def drive_scope(agent: Any, event: Any, /, **given: Any) -> AbstractAsyncContextManager[Drive]:
+        def drive_scope(agent: Any, event: Any, /, **given: Any) -> AbstractAsyncContextManager[Drive] | _Watched:
             if current_span() is None or not patches.live:
                 scope: AbstractAsyncContextManager[Drive] = function(agent, event, **given)
                 return scope
-            with guard("a model of the program's own"):
+            try:
                 given = llm.watching(given, patches)
+            except Exception as error:
+                report("a model of the program's own", error)
             return _Watched(function(agent, event, **given), agent, event, patches)
 
         return drive_scope
@@ -42,7 +44,7 @@ def install(patches: Patches) -> None:
     patches.wrap(f"{AGENT}._drive_scope", make)
 
 
-class _Watched(AbstractAsyncContextManager[Drive]):
+class _Watched:
     """AG2's turn, whose `drive` is watched."""
 
     __slots__ = ("about", "patches", "scope")
@@ -57,7 +59,7 @@ class _Watched(AbstractAsyncContextManager[Drive]):
         watcher: Drive = watched(drive, _REPLY, *self.about, switch=self.patches, is_coroutine=True)
         return watcher
 
-    async def __aexit__(
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> bool | None:
-        return await self.scope.__aexit__(kind, error, trace)
+    ) -> Awaitable[bool | None]:
+        return self.scope.__aexit__(kind, error, trace)

@@ -16,7 +16,6 @@ const DEPTH: usize = 4;
 pub(super) struct Answer {
     content: Value,
     calls: Vec<ToolCall<Value>>,
-    pub(super) reason: Value,
 }
 
 /// A tool that the model asks for.
@@ -38,8 +37,7 @@ impl Answer {
             arguments: read(&call.arguments),
         });
         let calls = calls.collect();
-        let reason = read(&or_none(py, field(response, intern!(py, "finish_reason"))?));
-        Ok(Self { content, calls, reason })
+        Ok(Self { content, calls })
     }
 
     /// What is said: a text, or a message where tools are asked for.
@@ -48,13 +46,13 @@ impl Answer {
     }
 
     /// As plain data, in the shape that the classic hooks give it.
-    pub(super) fn plain(&self, id: Value, model: Value) -> Value {
-        let choice = map([("finish_reason", self.reason.clone()), ("message", self.message())]);
+    pub(super) fn plain(&self, id: Value, model: Value, reason: Value) -> Value {
+        let choice = map([("finish_reason", reason), ("message", self.message())]);
         map([("id", id), ("model", model), ("choices", vec![choice].into())])
     }
 
-    /// As messages made of parts.
-    pub(super) fn messages(&self) -> Value {
+    /// As messages made of parts. `reason` is why the model stopped.
+    pub(super) fn messages(&self, reason: Value) -> Value {
         let mut parts: Vec<Value> = Vec::with_capacity(1 + self.calls.len());
         if !matches!(self.content, Value::Null) {
             parts.push(map([("type", "text".into()), ("content", self.content.clone())]));
@@ -67,11 +65,8 @@ impl Answer {
                 ("arguments", call.arguments.clone()),
             ])
         }));
-        let message = map([
-            ("role", "assistant".into()),
-            ("parts", parts.into()),
-            ("finish_reason", self.reason.clone()),
-        ]);
+        let message =
+            map([("role", "assistant".into()), ("parts", parts.into()), ("finish_reason", reason)]);
         vec![message].into()
     }
 

@@ -220,7 +220,7 @@ fn history(
         Some(prompt) => py.get_type::<PyTuple>().call1((prompt,))?.cast_into()?,
         None => PyTuple::empty(py),
     };
-    let stream = arguments.context.getattr(intern!(py, "stream"))?;
+    let stream = or_none(py, field(&arguments.context, intern!(py, "stream"))?);
     let record = |messages: &Bound<'_, PyList>| {
         parent.get().history(owner.as_any(), messages.as_any(), None)
     };
@@ -258,6 +258,7 @@ fn record_answer(
     }
 
     let answer = Answer::of(response)?;
+    let reason = to_value(&or_none(py, field(response, intern!(py, "finish_reason"))?));
     let id = or_none(py, field(response, intern!(py, "response_id"))?);
     let mut attributes = AttributeList::new(span.get().policy());
     if let Some(tokens) = tokens {
@@ -266,8 +267,8 @@ fn record_answer(
     attributes.put_given(py, keys::GEN_AI_PROVIDER, provider);
     attributes.put(keys::GEN_AI_RESPONSE_MODEL, &model);
     attributes.put(keys::GEN_AI_RESPONSE_ID, &id);
-    attributes.put_given(py, keys::GEN_AI_OUTPUT_MESSAGES, answer.messages());
-    attributes.put_given(py, keys::GEN_AI_FINISH_REASONS, vec![answer.reason.clone()]);
+    attributes.put_given(py, keys::GEN_AI_OUTPUT_MESSAGES, answer.messages(reason.clone()));
+    attributes.put_given(py, keys::GEN_AI_FINISH_REASONS, vec![reason.clone()]);
     if let Some(first_chunk_ns) = progress.first_chunk_ns {
         let took = first_chunk_ns.saturating_sub(progress.asked_ns) as f64 / 1e9;
         attributes.put_given(py, keys::GEN_AI_TIME_TO_FIRST_CHUNK, took);
@@ -276,7 +277,8 @@ fn record_answer(
 
     let mut attributes = asked.created(span, &name, &agent_name);
     attributes.put_given(py, keys::LLM_IS_ERROR, false);
-    attributes.put_given(py, keys::LLM_RESPONSE, answer.plain(to_value(&id), to_value(&model)));
+    let plain = answer.plain(to_value(&id), to_value(&model), reason);
+    attributes.put_given(py, keys::LLM_RESPONSE, plain);
     attributes.put_given(py, keys::LLM_IS_CACHED, false);
     span.get().record(EventKind::LlmCreate, &mut attributes);
     Ok(())
