@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeAlias
 
 from callboard._load import native
+from callboard.ag2.faults import guard
 from callboard.ag2.patching import Patches, watched
 from callboard.ag2.scope import current
 
@@ -54,7 +55,9 @@ class Innermost:
 
     def on_llm_call(self, call_next: Any, events: Any, context: Any) -> Awaitable[Any]:
         """Have the call watched, with the tools that AG2 has bound to it."""
-        tools = getattr(call_next, "keywords", {}).get("tools")
+        tools = None
+        with guard("the tools of a call"):
+            tools = getattr(call_next, "keywords", {}).get("tools")
         hook = HOOKS.llm_call_of(self.client, tools)
         answer: Awaitable[Any] = watched(call_next, hook, switch=self.patches, is_coroutine=True)(events, context)
         return answer
