@@ -224,8 +224,9 @@ class Turn:
     @property
     def outer(self) -> Any:
         """The scope around it."""
-    def opened(self) -> SpanContext:
-        """Return the span."""
+    @staticmethod
+    def opened(span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current: there."""
 
 @final
 class ClientCall:
@@ -243,8 +244,9 @@ class ClientCall:
     @property
     def outer(self) -> Any:
         """The scope around it."""
-    def opened(self) -> SpanContext:
-        """Return the span."""
+    @staticmethod
+    def opened(span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current: there."""
     def chunk(self) -> None:
         """Note that a piece of a streamed answer is there."""
 

@@ -66,9 +66,10 @@ impl ClientCall {
         None
     }
 
-    /// The span, which is open already.
-    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
-        self.span.clone_ref(py)
+    /// Where something is recorded while a span is current: in that one.
+    #[staticmethod]
+    fn opened(span: Bound<'_, SpanContext>) -> Bound<'_, SpanContext> {
+        span
     }
 
     /// Notes that a piece of a streamed answer is there.

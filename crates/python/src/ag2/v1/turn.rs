@@ -36,9 +36,10 @@ impl Turn {
         PyFrozenSet::empty(py).map(Bound::unbind)
     }
 
-    /// The span, which is open already.
-    fn opened(&self, py: Python<'_>) -> Py<SpanContext> {
-        self.span.clone_ref(py)
+    /// Where something is recorded while a span is current: in that one.
+    #[staticmethod]
+    fn opened(span: Bound<'_, SpanContext>) -> Bound<'_, SpanContext> {
+        span
     }
 }
 
