@@ -238,8 +238,14 @@ def signalled(command: list[str], number: int, *words: str) -> Outcome:
     return Outcome(program.returncode, first + output, errors)
 
 
+# They sleep for moments: one that waited in `signal.pause()` would never notice a signal that came just before.
 WAITING = {
-    "waits": "import signal; print('ready', flush=True); signal.pause()",
+    "waits": """
+        import time
+        print("ready", flush=True)
+        while True:
+            time.sleep(0.1)
+        """,
     "awaits": """
         import asyncio
         async def main():
@@ -248,20 +254,22 @@ WAITING = {
         asyncio.run(main())
         """,
     "cleans up": """
-        import atexit, signal
+        import atexit, time
         atexit.register(print, "at exit")
         try:
             print("ready", flush=True)
-            signal.pause()
+            while True:
+                time.sleep(0.1)
         finally:
             print("finally")
         """,
     "has handlers": """
-        import signal, sys
+        import signal, sys, time
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: sys.exit(number + 40))
         print("ready", flush=True)
-        signal.pause()
+        while True:
+            time.sleep(0.1)
         """,
     "joins a thread": """
         import sys, threading, time

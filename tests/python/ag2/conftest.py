@@ -14,7 +14,7 @@ import pytest
 from autogen import ConversableAgent
 from fixtures import manager, recorder, serve, served, traced, untraced
 from model_server import ModelServer
-from recorder import Recorder, draw
+from recorder import Recorder, Span, draw
 
 __all__ = ["AG2_VERSION", "Recorder", "draw", "llm_config", "served", "speaker", "untraced"]
 __all__ += ["manager", "recorder", "serve", "traced"]  # fixtures
@@ -45,6 +45,15 @@ def llm_config(server: ModelServer, **options: Any) -> dict[str, Any]:
         "cache_seed": None,
         **options,
     }
+
+
+def began_with_its_evaluation(root: Span) -> bool:
+    """Whether the one hand-off by a condition on variables began when the agent's conditions were tried."""
+    [hand_off] = [
+        span for span in root.all("swarm_on_condition") if span["ag2.transition_reason"] == "ON_CONTEXT_CONDITION"
+    ]
+    tried = [span for span in root.all("reply_function") if span["ag2.reply_function"] == "_run_oncontextconditions"]
+    return hand_off.began in [span.began for span in tried]
 
 
 def speaker(name: str, server: ModelServer | None, **options: Any) -> ConversableAgent:

@@ -22,7 +22,7 @@ from autogen.agentchat.group import (
 )
 from autogen.agentchat.group.patterns import AutoPattern, DefaultPattern, RoundRobinPattern
 from autogen.agentchat.group.targets.group_manager_target import GroupManagerTarget
-from conftest import llm_config, served, speaker, untraced
+from conftest import began_with_its_evaluation, llm_config, served, speaker, untraced
 from model_server import Answer, ToolCall
 from test_chat import MODES, tree
 
@@ -144,6 +144,7 @@ async def test_each_of_the_four_ways(mode, recorder, traced, serve):
                     * swarm_transition eve -> nobody
     """)
     assert recorder.spent() == served(*servers)
+    assert began_with_its_evaluation(recorder.root)
 
 
 @pytest.mark.parametrize("mode", MODES)

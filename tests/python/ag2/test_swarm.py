@@ -1,7 +1,7 @@
 """The swarm of older versions: its hand-offs, told as a group's are."""
 
 import pytest
-from conftest import served, speaker
+from conftest import began_with_its_evaluation, served, speaker
 from model_server import Answer, ToolCall
 from test_chat import tree
 from test_handoffs import HIDDEN, transitions
@@ -98,6 +98,7 @@ def test_each_of_the_four_ways(recorder, traced, serve):
                     * swarm_transition eve -> nobody
     """)
     assert recorder.spent() == served(*servers)
+    assert began_with_its_evaluation(recorder.root)
 
 
 def test_to_a_nested_chat_and_back(recorder, traced, serve):
