@@ -94,11 +94,12 @@ def measured(replies: int, side: Side) -> dict[str, Any]:
     # As it is now: AG2 goes on writing into the history and the cost.
     returned = copy.deepcopy({"history": result.chat_history, "summary": result.summary, "cost": result.cost})
     for seconds in (WARM_UP_SECONDS, SECONDS):
-        spent = Spent()
+        spent = Spent(replies)
         while spent.is_less_than(seconds):
-            with spent.one_more(side):
-                chat()
-    return {**spent.per_reply(replies), "returned": returned}
+            with spent.one_more(side) as chats:
+                for _ in chats:
+                    chat()
+    return {**spent.per_reply(), "returned": returned}
 
 
 def main() -> None:

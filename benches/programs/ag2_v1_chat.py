@@ -75,11 +75,12 @@ async def measured(replies: int, side: Side) -> dict[str, Any]:
 
     returned = await chat()
     for seconds in (WARM_UP_SECONDS, SECONDS):
-        spent = Spent()
+        spent = Spent(replies)
         while spent.is_less_than(seconds):
-            with spent.one_more(side):
-                await chat()
-    return {**spent.per_reply(replies), "returned": {"texts": returned}}
+            with spent.one_more(side) as chats:
+                for _ in chats:
+                    await chat()
+    return {**spent.per_reply(), "returned": {"texts": returned}}
 
 
 async def main() -> None:

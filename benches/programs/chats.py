@@ -16,7 +16,7 @@ REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
 SECONDS = 0.7
 WARM_UP_SECONDS = 0.3
-"""So long chats of a length are held at the least, and at least two of them."""
+"""So long chats of a length are held at the least, and at least two rounds of them."""
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
 # Of the form that AG2 does not warn of.
 API_KEY = f"sk-{0:032}"
@@ -96,28 +96,34 @@ class Service:
 
 
 class Spent:
-    """What chats took of the caller's time and of the CPU, exports included."""
+    """What chats of a length took of the caller's time and of the CPU, exports included.
 
-    def __init__(self) -> None:
-        self.count = 0
+    They are held in rounds, of about as many replies at each length. After a round everything recorded is exported, so
+    that no side gets ahead of its exporter and drops.
+    """
+
+    def __init__(self, replies: int) -> None:
+        self.replies = replies
+        self.in_a_round = range(max(REPLIES) // replies)
+        """The chats of a round."""
+        self.rounds = 0
         self.seconds = 0.0
         self.cpu_seconds = 0.0
 
     def is_less_than(self, seconds: float) -> bool:
-        return self.seconds < seconds or self.count < 2
+        return self.seconds < seconds or self.rounds < 2
 
     @contextmanager
-    def one_more(self, side: Side) -> Iterator[None]:
-        """Counts the chat that is held within."""
+    def one_more(self, side: Side) -> Iterator[range]:
+        """Counts the round of chats that is held within."""
         began, process = time.perf_counter(), time.process_time()
-        yield
+        yield self.in_a_round
         self.seconds += time.perf_counter() - began
-        # What was recorded is exported before the next chat, so that no side gets ahead of its exporter and drops.
         side.flush()
         self.cpu_seconds += time.process_time() - process
-        self.count += 1
+        self.rounds += 1
 
-    def per_reply(self, replies: int) -> dict[str, float]:
+    def per_reply(self) -> dict[str, float]:
         """Microseconds."""
-        each = 1e6 / (self.count * replies)
+        each = 1e6 / (self.rounds * len(self.in_a_round) * self.replies)
         return {"caller_us": self.seconds * each, "cpu_us": self.cpu_seconds * each}

@@ -214,6 +214,8 @@ class Reply(_Scope):
 class Attempt(_Scope):
     """What no call is."""
 
+    started_ns = 0
+
 
 class ModelCall(_Scope):
     """What no call of a model is."""
