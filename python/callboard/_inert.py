@@ -196,7 +196,9 @@ class Trial(Watch):
     """A function that is tried, and called straight."""
 
 
-class _Scope:
+class Scope:
+    """What no hooked call is."""
+
     internal_names: frozenset[str] = frozenset()
     span = agent = outer = None
 
@@ -205,19 +207,19 @@ class _Scope:
         return span
 
 
-class Reply(_Scope):
+class Reply(Scope):
     """What no reply is."""
 
     sender = messages = None
 
 
-class Attempt(_Scope):
+class Attempt(Scope):
     """What no call is."""
 
     started_ns = 0
 
 
-class ModelCall(_Scope):
+class ModelCall(Scope):
     """What no call of a model is."""
 
     def __init__(self) -> None:
@@ -230,11 +232,11 @@ class ModelCall(_Scope):
         """Note nothing."""
 
 
-class Turn(_Scope):
+class Turn(Scope):
     """What no turn is."""
 
 
-class ClientCall(_Scope):
+class ClientCall(Scope):
     """What no call of a client is."""
 
     def chunk(self) -> None:

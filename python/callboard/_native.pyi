@@ -156,13 +156,19 @@ class InternalAgents:
     def __contains__(self, agent: Any, /) -> bool:
         """Whether this is an agent of AG2's own."""
 
-@final
-class Reply:
-    """An agent replying to a sender: a scope. `messages` is the history that it was given."""
+class Scope:
+    """A hooked call in progress: what the scopes in Rust have in common, beside `span`, `agent` and `outer`."""
 
     @property
     def internal_names(self) -> frozenset[str]:
         """The names of agents that are of AG2's own making in it: none."""
+    def opened(self, span: SpanContext) -> SpanContext:
+        """Return where something is recorded while `span` is current: there."""
+
+@final
+class Reply(Scope):
+    """An agent replying to a sender: a scope. `messages` is the history that it was given."""
+
     @property
     def span(self) -> SpanContext:
         """The span."""
@@ -182,12 +188,9 @@ class Reply:
         """Return where something is recorded while `span` is current: there, or in a function that is being tried."""
 
 @final
-class ModelCall:
+class ModelCall(Scope):
     """A model being called: a scope."""
 
-    @property
-    def internal_names(self) -> frozenset[str]:
-        """The names of agents that are of AG2's own making in it: none."""
     @property
     def span(self) -> SpanContext:
         """The span."""
@@ -200,21 +203,15 @@ class ModelCall:
     @property
     def streamed(self) -> list[str]:
         """The texts that were streamed to the console: a list, to be added to."""
-    @staticmethod
-    def opened(span: SpanContext) -> SpanContext:
-        """Return where something is recorded while `span` is current: there."""
     def ask(self) -> None:
         """Note that a service is asked now."""
     def chunk(self) -> None:
         """Note that a piece of a streamed answer is there."""
 
 @final
-class Turn:
+class Turn(Scope):
     """An agent's turn in progress: a scope."""
 
-    @property
-    def internal_names(self) -> frozenset[str]:
-        """The names of agents that are of AG2's own making in it: none."""
     @property
     def span(self) -> SpanContext:
         """The span."""
@@ -224,17 +221,11 @@ class Turn:
     @property
     def outer(self) -> Any:
         """The scope around it."""
-    @staticmethod
-    def opened(span: SpanContext) -> SpanContext:
-        """Return where something is recorded while `span` is current: there."""
 
 @final
-class ClientCall:
+class ClientCall(Scope):
     """A client of models being called: a scope."""
 
-    @property
-    def internal_names(self) -> frozenset[str]:
-        """The names of agents that are of AG2's own making in it: none."""
     @property
     def span(self) -> SpanContext:
         """The span."""
@@ -244,9 +235,6 @@ class ClientCall:
     @property
     def outer(self) -> Any:
         """The scope around it."""
-    @staticmethod
-    def opened(span: SpanContext) -> SpanContext:
-        """Return where something is recorded while `span` is current: there."""
     def chunk(self) -> None:
         """Note that a piece of a streamed answer is there."""
 
@@ -306,12 +294,9 @@ class Trial:
         """Leave the attempt, and tell how it went."""
 
 @final
-class Attempt:
+class Attempt(Scope):
     """A reply function being tried: a scope where it has a span at once. Others may have none for good."""
 
-    @property
-    def internal_names(self) -> frozenset[str]:
-        """The names of agents that are of AG2's own making in it: none."""
     @property
     def span(self) -> SpanContext | None:
         """The span, if it is open."""

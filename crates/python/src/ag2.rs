@@ -8,6 +8,7 @@ mod attempt;
 mod call;
 mod cost;
 mod functions;
+mod kept;
 mod keys;
 mod llm;
 mod message;
@@ -15,6 +16,7 @@ mod model;
 mod reading;
 mod recording;
 mod reply;
+mod scope;
 mod usage;
 mod v1;
 
@@ -42,6 +44,7 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeHook>()?;
     module.add_class::<Hooks>()?;
     module.add_class::<InternalAgents>()?;
+    module.add_class::<scope::Scope>()?;
     module.add_class::<Reply>()?;
     module.add_class::<Trial>()?;
     module.add_class::<Attempt>()?;

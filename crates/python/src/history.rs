@@ -186,7 +186,7 @@ impl History {
 
 impl Object {
     fn of(message: Bound<'_, PyAny>) -> Self {
-        let entries = message.cast::<PyDict>().ok().and_then(|entries| {
+        let entries = message.cast_exact::<PyDict>().ok().and_then(|entries| {
             let mut read = Vec::with_capacity(2 * entries.len());
             for (name, value) in entries {
                 if !is_unchanging(&name) || !is_unchanging(&value) {

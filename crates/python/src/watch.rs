@@ -120,6 +120,16 @@ impl<'py> Call<'_, 'py> {
         self.arguments.py()
     }
 
+    /// Makes a scope current until the call returns; `span` ends with it.
+    pub(crate) fn within(
+        &self,
+        scope: Bound<'py, PyAny>,
+        span: Bound<'py, SpanContext>,
+    ) -> Begun<'py> {
+        self.switch.enter(&scope);
+        Begun { state: scope, span: Some(span) }
+    }
+
     /// An argument that has no name; the first is the object whose method is called.
     pub(crate) fn positional(&self, index: usize) -> PyResult<Bound<'py, PyAny>> {
         self.arguments.get_item(index)

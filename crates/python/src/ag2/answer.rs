@@ -9,7 +9,7 @@ use super::reading::{field, field_of, truthy};
 use crate::value::{Reader, to_value};
 
 /// How deep the content of a message lies in what is recorded of an answer.
-const DEPTH: usize = 4;
+pub(super) const DEPTH: usize = 4;
 
 /// An answer.
 pub(super) struct Answer {
@@ -19,6 +19,13 @@ pub(super) struct Answer {
     pub(super) messages: Vec<Value>,
     /// Why the model stopped, a reason a choice.
     pub(super) reasons: Vec<Value>,
+}
+
+/// A tool that the model asks for.
+pub(super) struct ToolCall {
+    pub(super) id: Value,
+    pub(super) name: Value,
+    pub(super) arguments: Value,
 }
 
 /// A message as it is recorded.
@@ -103,14 +110,27 @@ fn tool_call(
     let py = call.py();
     let [name, arguments] = function(&call.getattr(intern!(py, "function"))?, reader)?;
     let id = reader.value(&call.getattr(intern!(py, "id"))?, DEPTH);
-    parts.push(map([
-        ("type", "tool_call".into()),
-        ("id", id.clone()),
-        ("name", name.clone()),
-        ("arguments", arguments.clone()),
-    ]));
-    let function = map([("name", name), ("arguments", arguments)]);
-    Ok(map([("id", id), ("type", "function".into()), ("function", function)]))
+    let call = ToolCall { id, name, arguments };
+    parts.push(call.part());
+    Ok(call.plain())
+}
+
+impl ToolCall {
+    /// As plain data.
+    pub(super) fn plain(&self) -> Value {
+        let function = map([("name", self.name.clone()), ("arguments", self.arguments.clone())]);
+        map([("id", self.id.clone()), ("type", "function".into()), ("function", function)])
+    }
+
+    /// As a part of a message.
+    pub(super) fn part(&self) -> Value {
+        map([
+            ("type", "tool_call".into()),
+            ("id", self.id.clone()),
+            ("name", self.name.clone()),
+            ("arguments", self.arguments.clone()),
+        ])
+    }
 }
 
 /// What is called, and with what.
@@ -125,6 +145,7 @@ fn read(reader: &mut Reader, object: Option<Bound<'_, PyAny>>) -> Value {
     object.map_or(Value::Null, |object| reader.value(&object, DEPTH))
 }
 
-fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
+/// Named values.
+pub(super) fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
     Value::Map(entries.map(|(key, value)| (Key::from_static(key), value)).into())
 }

@@ -8,9 +8,10 @@ use callboard_core::{Attribute, Key, SpanKind};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::reply::Reply;
+use super::scope::Scope;
 use super::{Hooks, keys};
 use crate::given::AttributeList;
 use crate::span::SpanContext;
@@ -37,7 +38,7 @@ pub(crate) struct Trial {
 
 /// A reply function being tried. It has no span until it does something, or for good. Where it has one at once it is a
 /// scope; else the [`Reply`] stays the scope, and knows it: a scope of its own would take longer than its function.
-#[pyclass(module = "callboard", frozen)]
+#[pyclass(module = "callboard", frozen, extends = Scope)]
 pub(crate) struct Attempt {
     trial: Py<Trial>,
     reply: Py<Reply>,
@@ -109,7 +110,7 @@ impl Trial {
             started_ns: SystemClock.monotonic_ns(),
             span: PyOnceLock::new(),
         };
-        let attempt = Bound::new(py, attempt)?;
+        let attempt = Bound::new(py, (attempt, Scope))?;
         if trial.at_once {
             switch.enter(attempt.as_any());
             attempt.get().opened(&attempt);
@@ -202,12 +203,6 @@ fn replied<'py>(result: &Bound<'py, PyAny>) -> PyResult<(Option<bool>, Option<Bo
 
 #[pymethods]
 impl Attempt {
-    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
-    #[classattr]
-    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
-        PyFrozenSet::empty(py).map(Bound::unbind)
-    }
-
     /// The span, if it is open.
     #[getter]
     fn span(&self, py: Python<'_>) -> Option<Py<SpanContext>> {

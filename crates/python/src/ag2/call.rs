@@ -6,18 +6,19 @@ use callboard_core::time::{Clock, SystemClock};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyFrozenSet, PyList, PyTuple};
+use pyo3::types::{PyList, PyTuple};
 use smallvec::SmallVec;
 
 use super::llm::Asked;
 use super::reading::{field, in_words};
+use super::scope::Scope;
 use super::usage::Usage;
 use crate::guard::lock;
 use crate::span::SpanContext;
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
 /// A model being called. It is a scope.
-#[pyclass(module = "callboard", frozen)]
+#[pyclass(module = "callboard", frozen, extends = Scope)]
 pub(crate) struct ModelCall {
     #[pyo3(get)]
     span: Py<SpanContext>,
@@ -52,22 +53,10 @@ pub(super) struct Failure {
 
 #[pymethods]
 impl ModelCall {
-    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
-    #[classattr]
-    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
-        PyFrozenSet::empty(py).map(Bound::unbind)
-    }
-
     /// The texts that were streamed to the console: a list, to be added to.
     #[getter]
     fn streamed(&self, py: Python<'_>) -> Py<PyList> {
         self.streamed.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
-    }
-
-    /// Where something is recorded while a span is current: in that one.
-    #[staticmethod]
-    fn opened(span: Bound<'_, SpanContext>) -> Bound<'_, SpanContext> {
-        span
     }
 
     /// Notes that a service is asked now.

@@ -10,7 +10,6 @@ use super::keys;
 use super::llm::Returned;
 use super::reading::{field_of, or_none, truthy};
 use super::usage::{Details, Usage};
-use crate::given::AttributeList;
 use crate::manager::InstrumentationManager;
 use crate::value::{attributes_to_python, to_value};
 use crate::watch::Switch;
@@ -69,11 +68,7 @@ pub(super) fn record_costs(call: &Returned<'_, '_>) -> PyResult<()> {
     for (index, usage) in usages.iter().enumerate() {
         let is_last = index + 1 == usages.len();
         let cost = cost_of(call, usage, call.response.filter(|_| is_last))?;
-        let mut attributes = AttributeList::new(call.span.get().policy());
-        for (key, value) in &cost.attributes {
-            attributes.put_given(py, key.clone(), value.clone());
-        }
-        call.span.get().record(EventKind::Cost, &mut attributes);
+        call.span.get().record_copy(py, EventKind::Cost, &cost.attributes);
         let said = ledger.as_ref().map(|_| attributes_to_python(py, &cost.attributes));
         count(&call.hooks.counting, call.switch, py, usage, cost)?;
         if let (Some(ledger), Some(said)) = (&ledger, said.transpose()?) {

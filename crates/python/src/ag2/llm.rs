@@ -13,6 +13,7 @@ use super::cost::record_costs;
 use super::model::{Model, Request};
 use super::reading::{added_field, field, in_words, or_none};
 use super::reply::Reply;
+use super::scope::Scope;
 use super::usage::{Details, Usage, put_tokens_used};
 use super::{Hooks, here, keys};
 use crate::given::AttributeList;
@@ -61,10 +62,7 @@ impl Hook for Calling {
         let agent_name = name_of(&agent);
         let request = Request::of(&hooks.models, &call.positional(0)?, call.named)?;
         let model_name = request.name_of(py, &request.model)?;
-        if parent.get().has_budget(py) {
-            let ledger = hooks.counting.ledger_of.bind(py).call1((&parent,))?;
-            ledger.call_method1(intern!(py, "ask"), (&parent, &agent_name, &model_name))?;
-        }
+        SpanContext::ask_budget(&parent, &hooks.counting.ledger_of, &agent_name, &model_name)?;
         let messages = or_none(py, call.keyword(intern!(py, "messages")));
         let messages = context(hooks, call.switch, &parent, &agent, &messages)?;
         let mut attributes = AttributeList::new(parent.get().policy());
@@ -77,9 +75,8 @@ impl Hook for Calling {
         let outer = or_none(py, call.switch.scope(py));
         drop(attributes);
         let asked = Asked { request, agent_name: agent_name.unbind(), messages };
-        let state = Bound::new(py, ModelCall::new(&span, agent, outer, asked))?.into_any();
-        call.switch.enter(&state);
-        Ok(Some(Begun { state, span: Some(span) }))
+        let state = Bound::new(py, (ModelCall::new(&span, agent, outer, asked), Scope))?.into_any();
+        Ok(Some(call.within(state, span)))
     }
 
     fn finish(

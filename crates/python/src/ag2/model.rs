@@ -1,15 +1,14 @@
 //! What a model call asks: the model's configuration, which is read once for many calls, and what the call itself says.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use callboard_core::{Attribute, Key, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyInt, PyString, PyWeakrefReference};
+use pyo3::types::{PyDict, PyInt, PyString};
 use smallvec::SmallVec;
 
-use super::agents::id_of;
+use super::kept::Kept;
 use super::keys;
 use super::reading::{added_field, entry, field, or_none, truthy};
 use crate::given::{AttributeList, plain};
@@ -25,15 +24,11 @@ pub(super) struct Models {
     described: Py<PyAny>,
     /// Takes a wrapper and a call's arguments; see the function `given`.
     given: Py<PyAny>,
-    by_wrapper: Arc<Mutex<HashMap<usize, OfWrapper>>>,
+    by_wrapper: Kept<Mutex<OfWrapper>>,
 }
 
 /// The models of one wrapper, by their places among its configurations.
-struct OfWrapper {
-    /// Removes this when the wrapper is gone.
-    _wrapper: Py<PyWeakrefReference>,
-    models: SmallVec<[(i64, Arc<Model>); 1]>,
-}
+type OfWrapper = SmallVec<[(i64, Arc<Model>); 1]>;
 
 /// One entry of a wrapper's configuration list, and what can be said of it once for many calls.
 pub(super) struct Model {
@@ -88,7 +83,7 @@ pub(super) struct Request {
 
 impl Models {
     pub(super) fn new(described: Py<PyAny>, given: Py<PyAny>) -> Self {
-        Self { described, given, by_wrapper: Arc::default() }
+        Self { described, given, by_wrapper: Kept::default() }
     }
 
     /// The model of a configuration, read anew where AG2 or the program exchanged something.
@@ -96,54 +91,27 @@ impl Models {
         let py = wrapper.py();
         let client = wrapper.getattr(intern!(py, "_clients"))?.get_item(index)?;
         let config = wrapper.getattr(intern!(py, "_config_list"))?.get_item(index)?;
-        if let Some(model) = self.known(wrapper, index)
+        let models = self.by_wrapper.of(wrapper, || Ok(Mutex::default()))?;
+        let known = lock(&models).iter().find(|(at, _)| *at == index).map(|(_, it)| it.clone());
+        if let Some(model) = &known
             && model.is_of(&client, &config)?
         {
-            return Ok(model);
+            return Ok(model.clone());
         }
         let described = self.described.bind(py).call1((wrapper, &client, &config))?;
         let model = Arc::new(Model::new(client, config, described.extract()?)?);
-        self.keep(wrapper, index, model.clone())?;
-        Ok(model)
-    }
-
-    fn known(&self, wrapper: &Bound<'_, PyAny>, index: i64) -> Option<Arc<Model>> {
-        let by_wrapper = lock(&self.by_wrapper);
-        let known = &by_wrapper.get(&id_of(wrapper))?.models;
-        known.iter().find(|(at, _)| *at == index).map(|(_, model)| model.clone())
-    }
-
-    fn keep(&self, wrapper: &Bound<'_, PyAny>, index: i64, model: Arc<Model>) -> PyResult<()> {
-        let id = id_of(wrapper);
-        let is_new = !lock(&self.by_wrapper).contains_key(&id);
-        let mut made = if is_new { Some(self.of_wrapper(wrapper)?) } else { None };
-        let mut replaced = None;
-        let mut by_wrapper = lock(&self.by_wrapper);
-        if !by_wrapper.contains_key(&id)
-            && let Some(of_wrapper) = made.take()
-        {
-            by_wrapper.insert(id, of_wrapper);
-        }
-        if let Some(OfWrapper { models, .. }) = by_wrapper.get_mut(&id) {
-            match models.iter_mut().find(|(at, _)| *at == index) {
-                Some((_, known)) => replaced = Some(std::mem::replace(known, model)),
-                None => models.push((index, model)),
+        let mut slot = lock(&models);
+        let replaced = match slot.iter_mut().find(|(at, _)| *at == index) {
+            Some((_, known)) => Some(std::mem::replace(known, model.clone())),
+            None => {
+                slot.push((index, model.clone()));
+                None
             }
-        }
-        drop(by_wrapper);
+        };
+        drop(slot);
         // Without the lock: what is let go of may run Python code.
-        drop((made, replaced));
-        Ok(())
-    }
-
-    fn of_wrapper(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<OfWrapper> {
-        let (id, by_wrapper) = (id_of(wrapper), Arc::downgrade(&self.by_wrapper));
-        let forget = PyCFunction::new_closure(wrapper.py(), None, None, move |_, _| {
-            let gone = by_wrapper.upgrade().and_then(|by_wrapper| lock(&by_wrapper).remove(&id));
-            drop(gone);
-        })?;
-        let wrapper = PyWeakrefReference::new_with(wrapper, forget)?.unbind();
-        Ok(OfWrapper { _wrapper: wrapper, models: SmallVec::new() })
+        drop(replaced);
+        Ok(model)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the hooks record in a span.
 
-use callboard_core::{EventKind, SpanKind};
+use callboard_core::{Attribute, EventKind, SpanKind};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::current::current_span;
@@ -44,6 +45,31 @@ impl SpanContext {
         if let Some(span) = self.span() {
             span.set_attributes(attributes.take());
         }
+    }
+
+    /// Records that something happened in this span, now, in attributes that are needed once more.
+    pub(super) fn record_copy(&self, py: Python<'_>, kind: EventKind, attributes: &[Attribute]) {
+        let mut list = AttributeList::new(self.policy());
+        for (key, value) in attributes {
+            list.put_given(py, key.clone(), value.clone());
+        }
+        self.record(kind, &mut list);
+    }
+
+    /// Asks the run's budget, where it has one, whether a model may be called in `span`; an error where it may not.
+    /// `ledger_of` gives the ledger of a span's run.
+    pub(super) fn ask_budget(
+        span: &Bound<'_, Self>,
+        ledger_of: &Py<PyAny>,
+        agent_name: &Bound<'_, PyAny>,
+        model_name: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = span.py();
+        if span.get().has_budget(py) {
+            let ledger = ledger_of.bind(py).call1((span,))?;
+            ledger.call_method1(intern!(py, "ask"), (span, agent_name, model_name))?;
+        }
+        Ok(())
     }
 
     /// Records that something happened in this span, now.

@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use callboard_core::{Attribute, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::agents::{Named, id_of, put_sender_and_recipient};
 use super::attempt::Attempt;
+use super::scope::Scope;
 use super::{Hooks, here, keys};
 use crate::current::current_span;
 use crate::given::AttributeList;
@@ -17,7 +18,7 @@ use crate::span::SpanContext;
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
 /// An agent replying to a sender: a scope. `messages` is the history that it was given.
-#[pyclass(module = "callboard", frozen)]
+#[pyclass(module = "callboard", frozen, extends = Scope)]
 pub(crate) struct Reply {
     #[pyo3(get)]
     span: Py<SpanContext>,
@@ -45,12 +46,6 @@ pub(crate) struct Reply {
 
 #[pymethods]
 impl Reply {
-    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
-    #[classattr]
-    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
-        PyFrozenSet::empty(py).map(Bound::unbind)
-    }
-
     /// Where something is recorded while a span is current: in that one, or in that of the function being tried.
     fn opened<'py>(&self, span: Bound<'py, SpanContext>) -> Bound<'py, SpanContext> {
         self.opened_under(span)
@@ -193,9 +188,8 @@ impl Hook for Replying {
             owner: owner.unbind(),
             hooks: self.0.clone_ref(py),
         };
-        let reply = Bound::new(py, reply)?.into_any();
-        call.switch.enter(&reply);
-        Ok(Some(Begun { state: reply, span: Some(span) }))
+        let reply = Bound::new(py, (reply, Scope))?.into_any();
+        Ok(Some(call.within(reply, span)))
     }
 
     fn finish(

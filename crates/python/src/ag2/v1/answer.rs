@@ -6,23 +6,21 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use super::super::answer::{DEPTH, ToolCall, map};
 use super::super::reading::{field, field_of, or_none};
 use crate::value::Reader;
-
-/// How deep the content of a message lies in what is recorded of an answer.
-const DEPTH: usize = 4;
 
 /// An answer.
 pub(super) struct Answer {
     content: Value,
-    calls: Vec<ToolCall<Value>>,
+    calls: Vec<ToolCall>,
 }
 
-/// A tool that the model asks for.
-struct ToolCall<T> {
-    id: T,
-    name: T,
-    arguments: T,
+/// A tool that the model asks for, as AG2 has it.
+struct Asked<'py> {
+    id: Bound<'py, PyAny>,
+    name: Bound<'py, PyAny>,
+    arguments: Bound<'py, PyAny>,
 }
 
 impl Answer {
@@ -31,7 +29,7 @@ impl Answer {
         let mut reader = Reader::new();
         let mut read = |object: &Bound<'_, PyAny>| reader.value(object, DEPTH);
         let content = read(&or_none(py, field(response, intern!(py, "content"))?));
-        let calls = ToolCall::all(response)?.into_iter().map(|call| ToolCall {
+        let calls = Asked::all(response)?.into_iter().map(|call| ToolCall {
             id: read(&call.id),
             name: read(&call.name),
             arguments: read(&call.arguments),
@@ -57,14 +55,7 @@ impl Answer {
         if !matches!(self.content, Value::Null) {
             parts.push(map([("type", "text".into()), ("content", self.content.clone())]));
         }
-        parts.extend(self.calls.iter().map(|call| {
-            map([
-                ("type", "tool_call".into()),
-                ("id", call.id.clone()),
-                ("name", call.name.clone()),
-                ("arguments", call.arguments.clone()),
-            ])
-        }));
+        parts.extend(self.calls.iter().map(ToolCall::part));
         let message =
             map([("role", "assistant".into()), ("parts", parts.into()), ("finish_reason", reason)]);
         vec![message].into()
@@ -83,14 +74,7 @@ impl Answer {
     }
 }
 
-impl ToolCall<Value> {
-    fn plain(&self) -> Value {
-        let function = map([("name", self.name.clone()), ("arguments", self.arguments.clone())]);
-        map([("id", self.id.clone()), ("type", "function".into()), ("function", function)])
-    }
-}
-
-impl<'py> ToolCall<Bound<'py, PyAny>> {
+impl<'py> Asked<'py> {
     /// The tools that a response asks for.
     fn all(response: &Bound<'py, PyAny>) -> PyResult<Vec<Self>> {
         let py = response.py();
@@ -118,7 +102,7 @@ pub(super) fn message_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Bound<'p
     message.set_item(intern!(py, "role"), intern!(py, "assistant"))?;
     let content = or_none(py, field(response, intern!(py, "content"))?);
     message.set_item(intern!(py, "content"), content)?;
-    let calls = ToolCall::all(response)?;
+    let calls = Asked::all(response)?;
     if !calls.is_empty() {
         let told = PyList::empty(py);
         for call in calls {
@@ -134,9 +118,4 @@ pub(super) fn message_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Bound<'p
         message.set_item(intern!(py, "tool_calls"), told)?;
     }
     Ok(message)
-}
-
-/// Named values.
-pub(super) fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
-    Value::Map(entries.map(|(key, value)| (Key::from_static(key), value)).into())
 }

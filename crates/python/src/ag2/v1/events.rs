@@ -11,9 +11,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::super::kept::Kept;
 use super::super::reading::{field, field_of, or_none};
 use super::answer::message_of;
-use super::kept::Kept;
 use crate::guard::lock;
 
 /// The streams that were read.

@@ -6,11 +6,12 @@ use callboard_core::time::{Clock, SystemClock};
 use callboard_core::{EventKind, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyFrozenSet, PyList, PyTuple};
+use pyo3::types::{PyList, PyTuple};
 
 use super::super::agents::{id_of, name_of};
 use super::super::keys;
 use super::super::reading::{field, in_words, or_none, truthy};
+use super::super::scope::Scope;
 use super::answer::Answer;
 use super::request::{Request, provider_name};
 use super::scopes::{acting, delivery};
@@ -24,7 +25,7 @@ use crate::value::{attributes_to_python, class_name, to_value};
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
 /// A client of models being called: a scope.
-#[pyclass(module = "callboard", frozen)]
+#[pyclass(module = "callboard", frozen, extends = Scope)]
 pub(crate) struct ClientCall {
     #[pyo3(get)]
     span: Py<SpanContext>,
@@ -54,22 +55,10 @@ struct Asked {
 
 #[pymethods]
 impl ClientCall {
-    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
-    #[classattr]
-    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
-        PyFrozenSet::empty(py).map(Bound::unbind)
-    }
-
     /// The agent that acts is that of the turn around it.
     #[getter]
     fn agent(&self) -> Option<Py<PyAny>> {
         None
-    }
-
-    /// Where something is recorded while a span is current: in that one.
-    #[staticmethod]
-    fn opened(span: Bound<'_, SpanContext>) -> Bound<'_, SpanContext> {
-        span
     }
 
     /// Notes that a piece of a streamed answer is there.
@@ -148,10 +137,7 @@ impl Hook for Calling {
             arguments.tools.as_ref(),
         )?;
         let model_name = request.name.bind(py).clone();
-        if parent.get().has_budget(py) {
-            let ledger = hooks.ledger_of.bind(py).call1((&parent,))?;
-            ledger.call_method1(intern!(py, "ask"), (&parent, &agent_name, &model_name))?;
-        }
+        SpanContext::ask_budget(&parent, &hooks.ledger_of, &agent_name, &model_name)?;
         let messages = history(hooks, call.switch, &parent, &agent, &arguments)?;
         let mut attributes = AttributeList::new(parent.get().policy());
         request.put_attributes(&model_name, &mut attributes);
@@ -170,9 +156,8 @@ impl Hook for Calling {
             outer: outer.unbind(),
             progress: Mutex::new(progress),
         };
-        let state = Bound::new(py, state)?.into_any();
-        call.switch.enter(&state);
-        Ok(Some(Begun { state, span: Some(span) }))
+        let state = Bound::new(py, (state, Scope))?.into_any();
+        Ok(Some(call.within(state, span)))
     }
 
     fn finish(

@@ -8,11 +8,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::super::answer::map;
+use super::super::kept::Kept;
 use super::super::keys;
 use super::super::model::{Parameters, Ready};
 use super::super::reading::{entry, field, or_none};
-use super::answer::map;
-use super::kept::Kept;
 use crate::given::AttributeList;
 use crate::value::to_value;
 

@@ -3,11 +3,12 @@
 use callboard_core::SpanKind;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet};
+use pyo3::types::PyDict;
 
 use super::super::agents::{Named, put_sender_and_recipient};
 use super::super::keys;
 use super::super::reading::{field, or_none};
+use super::super::scope::Scope;
 use super::answer::Answer;
 use super::scopes::acting;
 use super::{TurnHooks, put_mark};
@@ -18,7 +19,7 @@ use crate::value::{key, to_value};
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
 /// An agent's turn in progress: a scope.
-#[pyclass(module = "callboard", frozen)]
+#[pyclass(module = "callboard", frozen, extends = Scope)]
 pub(crate) struct Turn {
     #[pyo3(get)]
     span: Py<SpanContext>,
@@ -26,21 +27,6 @@ pub(crate) struct Turn {
     agent: Py<PyAny>,
     #[pyo3(get)]
     outer: Py<PyAny>,
-}
-
-#[pymethods]
-impl Turn {
-    /// What AG2 calls the agents that it makes for its own use meanwhile: none.
-    #[classattr]
-    fn internal_names(py: Python<'_>) -> PyResult<Py<PyFrozenSet>> {
-        PyFrozenSet::empty(py).map(Bound::unbind)
-    }
-
-    /// Where something is recorded while a span is current: in that one.
-    #[staticmethod]
-    fn opened(span: Bound<'_, SpanContext>) -> Bound<'_, SpanContext> {
-        span
-    }
 }
 
 impl Turn {
@@ -84,9 +70,8 @@ impl Hook for Replying {
         drop(attributes);
         let turn =
             Turn { span: span.clone().unbind(), agent: agent.unbind(), outer: outer.unbind() };
-        let state = Bound::new(py, turn)?.into_any();
-        call.switch.enter(&state);
-        Ok(Some(Begun { state, span: Some(span) }))
+        let state = Bound::new(py, (turn, Scope))?.into_any();
+        Ok(Some(call.within(state, span)))
     }
 
     fn finish(

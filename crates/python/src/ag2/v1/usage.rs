@@ -117,10 +117,6 @@ pub(super) fn record_cost(
             }
         }
     }
-    let mut attributes = AttributeList::new(span.get().policy());
-    for (key, value) in &cost {
-        attributes.put_given(span.py(), key.clone(), value.clone());
-    }
-    span.get().record(EventKind::Cost, &mut attributes);
+    span.get().record_copy(span.py(), EventKind::Cost, &cost);
     cost
 }

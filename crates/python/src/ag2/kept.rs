@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyWeakrefReference};
 
-use super::super::agents::id_of;
+use super::agents::id_of;
 use crate::guard::lock;
 
 /// What is kept, by the ids of the objects.
