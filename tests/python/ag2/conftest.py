@@ -6,12 +6,14 @@ The tests run against each supported version of AG2. They treat versions apart o
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from textwrap import dedent
 from typing import Any
 
 import autogen
 import pytest
 from autogen import ConversableAgent
+from callboard import CostTrackerProvider, InstrumentationManager
 from fixtures import manager, recorder, serve, served, traced, untraced
 from model_server import ModelServer
 from recorder import Recorder, Span, draw
@@ -62,3 +64,37 @@ def speaker(name: str, server: ModelServer | None, **options: Any) -> Conversabl
     options.setdefault("system_message", f"You are {name}.")
     config = False if server is None else llm_config(server)
     return ConversableAgent(name, llm_config=options.pop("llm_config", config), **options)
+
+
+@pytest.fixture
+def costs(manager: InstrumentationManager) -> CostTrackerProvider:
+    """What the test's runs cost."""
+    costs = CostTrackerProvider()
+    manager.register_provider(costs)
+    return costs
+
+
+QUIET = ("console_print", "agent_creation", "groupchat_creation", "agent_send_msg", "cost", "llm_create")
+
+
+@pytest.fixture
+def check(recorder: Recorder, costs: CostTrackerProvider) -> Callable[..., None]:
+    """Checks that the run is this whole tree, and what it cost: the sum of its calls, of its agents and of its models is
+    the run's, and the tokens are those that the servers served."""
+
+    def check(expected: str, *servers: ModelServer, hidden: tuple[str, ...] = QUIET) -> None:
+        assert recorder.tree(*hidden) == dedent(expected).strip()
+        total, calls = picodollars(costs.total_cost), recorder.root.found("cost")
+        paid = [call for call in calls if not call.get("callboard.cost.cached")]
+        tokens = (sum(call[f"ag2.llm.{way}_tokens"] for call in paid) for way in ("input", "output"))
+        assert tuple(tokens) == served(*servers) > (0, 0)
+        assert sum(picodollars(call.get("ag2.cost", 0)) for call in calls) == total > 0
+        assert sum(map(picodollars, costs.cost_by_agent().values())) == total
+        assert sum(map(picodollars, costs.cost_by_model().values())) == total
+
+    return check
+
+
+def picodollars(usd: float) -> int:
+    """As exact as costs are kept."""
+    return round(usd * 10**12)
