@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import callboard
@@ -73,20 +74,58 @@ def test_it_is_raised_again_where_it_was_swallowed(limited, serve):
     assert told == "Error: the run has used 1 of max_llm_calls=1; raise the budget to go on"
 
 
-def test_each_agent_has_its_own(limited, serve):
-    manager, _ = limited(Budget(max_llm_calls=1, per="agent"))
-    with callboard.telemetry_context(manager), pytest.raises(BudgetExceeded) as raised:
-        ana, ben = speaker("ana", serve("a", "b", "c")), speaker("ben", serve("a", "b", "c"))
-        ana.initiate_chat(ben, message="Go.", max_turns=9)
-    assert (raised.value.of, raised.value.used, raised.value.limit) == ("ben", 1, "max_llm_calls")
+ANSWER = Answer("Go on.", input_tokens=10, output_tokens=3)
+LIMITS = {"max_llm_calls": 2, "max_tokens": 25, "max_cost_usd": 0.000004}
+"""Each is used up by two calls, of either model."""
 
 
-def test_each_model_has_its_own(limited, serve):
-    manager, _ = limited(Budget(max_llm_calls=1, per="model"))
+def two_agents(serve, per):
+    """Two who talk until somebody stops them; of two models, where these have budgets. Their servers."""
+    servers = serve(*[ANSWER] * 9), serve(*[ANSWER] * 9)
+    configs = [llm_config(server) for server in servers]
+    if per == "model":
+        configs[0]["config_list"][0]["model"] = "gpt-4.1-nano"
+    ana, ben = (speaker(name, None, llm_config=config) for name, config in zip(("ana", "ben"), configs, strict=True))
+    ana.initiate_chat(ben, message="Go.", max_turns=5)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize(("per", "of", "calls"), [("run", None, 2), ("agent", "ben", 4), ("model", "gpt-4o-mini", 4)])
+def test_of_a_run_an_agent_or_a_model(limit, per, of, calls, limited, serve):
+    """Ben begins; of two who have a budget each, he is the first to have used his up."""
+    manager, recorder = limited(Budget(**{limit: LIMITS[limit]}, per=per))
     with callboard.telemetry_context(manager), pytest.raises(BudgetExceeded) as raised:
-        ana, ben = speaker("ana", serve("a", "b", "c")), speaker("ben", serve("a", "b", "c"))
-        ana.initiate_chat(ben, message="Go.", max_turns=9)
-    assert raised.value.of == "gpt-4o-mini"
+        two_agents(serve, per)
+    assert (raised.value.of, raised.value.limit) == (of, limit)
+    assert len(recorder.root.all("llm_call")) == calls
+    [event] = exceeded(recorder)
+    assert (event["callboard.budget.per"], event["callboard.budget.of"]) == (per, of)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize(
+    ("per", "of"), [("run", [None]), ("agent", ["ben", "ana"]), ("model", ["gpt-4o-mini", "gpt-4.1-nano"])]
+)
+def test_each_is_warned_of_once(limit, per, of, limited, serve, caplog):
+    manager, recorder = limited(Budget(**{limit: LIMITS[limit]}, per=per, action="warn"))
+    with callboard.telemetry_context(manager), caplog.at_level(logging.WARNING, "callboard"):
+        two_agents(serve, per)
+    assert len(recorder.root.all("llm_call")) == 9
+    assert [event["callboard.budget.of"] for event in exceeded(recorder)] == of
+    assert len([record for record in caplog.records if record.name == "callboard"]) == len(of)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_it_is_raised_again_and_again(limit, limited, serve):
+    """By a program, too, that goes on whatever it catches."""
+    manager, recorder = limited(Budget(**{limit: LIMITS[limit]}))
+    server = serve(*[ANSWER] * 9)
+    with callboard.telemetry_context(manager):
+        ana = speaker("ana", server)
+        for _ in range(6):
+            with contextlib.suppress(BudgetExceeded):
+                ana.generate_reply(messages=[{"role": "user", "content": "Go."}])
+    assert (len(server.exchanges), len(exceeded(recorder))) == (2, 4)
 
 
 def test_warned_of_only(limited, serve, caplog):
@@ -107,6 +146,14 @@ def test_seconds_count_from_the_start_of_the_run(limited, serve):
     with callboard.telemetry_context(manager), pytest.raises(BudgetExceeded, match="max_seconds"):
         speaker("ana", None).initiate_chat(speaker("ben", server), message="Go.", max_turns=1)
     assert server.exchanges == []
+
+
+def test_seconds_that_are_warned_of(limited, serve):
+    manager, recorder = limited(Budget(max_seconds=1e-6, action="warn"))
+    with callboard.telemetry_context(manager):
+        two_agents(serve, "run")
+    assert len(recorder.root.all("llm_call")) == 9
+    assert [event["callboard.budget.limit"] for event in exceeded(recorder)] == ["max_seconds"]
 
 
 def test_runs_do_not_share(limited, serve):
