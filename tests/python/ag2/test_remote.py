@@ -95,3 +95,29 @@ async def test_outside_of_a_run_nothing_is_told(serve):
     async with serving(speaker("emma", serve("One."))) as (url, got):
         await speaker("jack", None).a_initiate_chat(a2a.A2aRemoteAgent(url, "emma"), message="Hello?", max_turns=1)
     assert got == [""]
+
+
+async def test_the_whole_tree(traced, serve, check):
+    """What the other program spends is no cost of this run."""
+    server = serve("Hello?")
+    async with serving(speaker("emma", serve("One.", "Two."))) as (url, _):
+        with traced():
+            emma = a2a.A2aRemoteAgent(url, "emma")
+            await speaker("jack", server).a_initiate_chat(emma, message="Hello?", max_turns=2)
+    check(
+        """
+        workflow
+          chat a_initiate_chat jack -> emma
+            round 1 of 2
+              reply emma a_generate_reply: One.
+                reply_function a_generate_remote_reply
+            round 2 of 2
+              reply jack a_generate_reply: Hello?
+                reply_function a_generate_oai_reply
+                  llm_call gpt-4o-mini of jack
+              reply emma a_generate_reply: Two.
+                reply_function a_generate_remote_reply
+            summary last_msg: Two.
+        """,
+        server,
+    )
