@@ -24,6 +24,7 @@ SELECTION = (
     "test/oai/test_client.py",
     "test/oai/test_client_stream.py",
     "test/opentelemetry",
+    "test/tools",
 )
 """What of AG2's tests is about what callboard watches."""
 ELSEWHERE = ("openai", "gemini", "anthropic", "deepseek", "ollama", "docker", "integration", "aux_neg_flag")
