@@ -22,6 +22,7 @@ class Span:
     parent: Span | None
     attributes: dict[str, Any]
     began: Any = None
+    ended_at: Any = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     children: list[Span] = field(default_factory=list)
     ended: bool = False
@@ -86,7 +87,7 @@ class Recorder(callboard.TelemetryProvider):
     def end_span(self, context: SpanContext) -> None:
         span = self.spans[str(context.core_span_id)]
         span.ended = True
-        span.began = context.timestamp
+        span.began, span.ended_at = context.timestamp, context.ended_at
 
     def record_event(
         self, span_context: SpanContext, event_kind: EventKind, attributes: dict[str, Any] | None = None

@@ -148,6 +148,48 @@ async def test_each_of_the_four_ways(mode, recorder, traced, serve):
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_from_the_condition_or_the_tool_to_the_next_speakers_choice(mode, recorder, traced, serve):
+    servers = [serve(calling("transfer_to_bea_1")), serve(calling("promote")), serve("Done.")]
+    with traced():
+        await group_chat(a_group_of_five(servers), mode)
+    of_bea, of_cal, of_dan, of_eve, _ = recorder.root.all("swarm_on_condition")
+    selections = {
+        span.attributes.get("ag2.agent.selected"): span for span in recorder.root.all("groupchat_select_speaker")
+    }
+    replies = {span["ag2.agent.recipient"]: span for span in recorder.root.all("reply")}
+
+    for hand_off, tool in zip((of_bea, of_cal), recorder.root.all("tool_call"), strict=True):
+        assert tool.began <= hand_off.began < tool.ended_at
+    condition = next(one for one in replies["cal"].all("reply_function") if one["ag2.final"])
+    assert condition.began <= of_dan.began <= condition.ended_at
+    assert selections["eve"].began <= of_eve.began, "AG2 asks what is to follow as it selects"
+    for hand_off, name in zip((of_bea, of_cal, of_dan, of_eve), ("bea", "cal", "dan", "eve"), strict=True):
+        assert selections[name].began <= hand_off.ended_at <= selections[name].ended_at
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_a_transition_records(mode, recorder, traced, serve):
+    servers = [serve(calling("transfer_to_bea_1")), serve(calling("promote")), serve("Done.")]
+    with traced():
+        pattern = a_group_of_five(servers)
+        await group_chat(pattern, mode)
+    ids = {agent.name: str(id(agent)) for agent in pattern.agents}
+
+    def told(source, target, rule, condition, then):
+        who = {"ag2.swarm.source": source, "ag2.swarm.source.id": ids[source], "ag2.swarm.target": target}
+        next_one = {} if then is None else {"ag2.agent.next_speaker": then, "ag2.agent.next_speaker.id": ids[then]}
+        return {**who, "ag2.swarm.condition": condition, "ag2.transition_reason": rule, **next_one}
+
+    assert recorder.root.found("swarm_transition") == [
+        told("ana", "bea", "ON_CONDITION", "When it is hard", "bea"),
+        told("bea", "cal", "REPLY_RESULT", None, "cal"),
+        told("cal", "dan", "ON_CONTEXT_CONDITION", "important", "dan"),
+        told("dan", "eve", "AFTER_WORK", None, "eve"),
+        told("eve", "Terminate", "AFTER_WORK", None, None),
+    ]
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_to_a_nested_chat(mode, recorder, traced, serve):
     servers = [serve(calling("transfer_to_wrapped_nested_ana_1_1"), "Thanks."), serve("Fine.")]
     with traced():
