@@ -182,3 +182,10 @@ def test_an_exception_of_the_program_passes_unchanged():
     assert caught.value is error
     assert [event["exception.type"] for event in recorder.events("exception")] == ["ValueError"]
     assert recorder.ended() == ["workflow"]
+
+
+def test_every_kind_has_its_line_in_the_documents():
+    page = (Path(__file__).parents[2] / "docs/ag2.md").read_text()
+    first_cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("|")]
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert {kind.value for kind in (*SpanKind, *EventKind)} - named == set()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from autogen import GroupChat, GroupChatManager
+from autogen.agentchat import initiate_group_chat
+from autogen.agentchat.group import AgentTarget, OnCondition, StringLLMCondition, TerminateTarget
+from autogen.agentchat.group.patterns import DefaultPattern
 from conftest import llm_config, speaker
 from model_server import Answer, ToolCall
 
@@ -60,6 +63,40 @@ def test_an_agent_without_a_word(answers, recorder, traced, serve):
     kinds = {kind: text for kind, text, *_ in found(recorder)}
     assert kinds["costly_selection"].startswith("choosing who speaks cost $0.0000")
     assert kinds.get("agent_never_chosen") == (None if "cal" in answers else "cal was never chosen in 3 selections")
+
+
+@pytest.mark.parametrize("rounds", [6, 9, 10])
+def test_hand_offs_in_a_circle(rounds, recorder, traced, serve):
+    """Each hands over to the other, by a tool: a hand-off takes two of the rounds."""
+    servers = [serve(*[Answer(tool_calls=[ToolCall(f"transfer_to_{other}_1")])] * 9) for other in ("ben", "ana")]
+    with traced():
+        ana, ben = speaker("ana", servers[0]), speaker("ben", servers[1])
+        for one, other in ((ana, ben), (ben, ana)):
+            hard = StringLLMCondition(prompt="When it is hard")
+            one.handoffs.add_llm_condition(OnCondition(target=AgentTarget(other), condition=hard))
+        pattern = DefaultPattern(initial_agent=ana, agents=[ana, ben], group_after_work=TerminateTarget())
+        initiate_group_chat(pattern=pattern, messages="Go.", max_rounds=rounds)
+    told = ("hand_off_cycle", "hand-offs go round: ana → ben → ana", "swarm_on_condition", ["swarm_on_condition"])
+    assert [one for one in found(recorder) if one[0] == "hand_off_cycle"] == ([told] if rounds > 9 else [])
+
+
+@pytest.mark.parametrize("turns", [4, 5, 8])
+def test_a_history_that_grows_by_the_same_words(turns, recorder, traced, serve):
+    with traced():
+        boss, ana = speaker("boss", None, default_auto_reply="Go on."), speaker("ana", serve(*["Yes."] * 9))
+        boss.initiate_chat(ana, message="Go on.", max_turns=turns)
+    told = "what ana is asked grew over 3 calls to 10 messages, and none of it is new"
+    idle = [one for one in found(recorder) if one[0] == "idle_context"]
+    assert idle == ([("idle_context", told, "llm_call", ["llm_call"])] if turns >= 5 else [])
+
+
+def test_choosing_that_costs_less_than_the_work(recorder, traced, serve):
+    with traced():
+        ana, ben = (speaker(name, serve(*[Answer(f"I am {name}.", input_tokens=900)] * 3)) for name in ("ana", "ben"))
+        choice = [Answer(name, input_tokens=100) for name in ("ben", "ana", "ben")]
+        group = GroupChatManager(GroupChat([ana, ben], [], max_round=4), llm_config=llm_config(serve(*choice)))
+        ana.initiate_chat(group, message="Go.")
+    assert [one for one in found(recorder) if one[0] == "costly_selection"] == []
 
 
 def test_nothing_to_find(recorder, traced, serve):
