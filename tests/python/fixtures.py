@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from textwrap import dedent
 from typing import Any
 
 import callboard
@@ -57,3 +58,49 @@ def served(*servers: ModelServer) -> tuple[int, int]:
 def untraced() -> Iterator[None]:
     """Stands where `traced()` does, for the same program without callboard."""
     yield
+
+
+@pytest.fixture
+def costs(manager: callboard.InstrumentationManager) -> callboard.CostTrackerProvider:
+    """What the test's runs cost."""
+    costs = callboard.CostTrackerProvider()
+    manager.register_provider(costs)
+    return costs
+
+
+@pytest.fixture(autouse=True)
+def sums(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test does, its runs cost what their calls cost, and what their agents and their models did."""
+    if "traced" not in request.fixturenames:
+        yield
+        return
+    costs, recorder = (request.getfixturevalue(name) for name in ("costs", "recorder"))
+    yield
+    assert recorder.manager.flush(10)
+    calls = [cost for span in recorder.spans.values() for kind, cost in span.events if kind == "cost"]
+    total = picodollars(costs.total_cost)
+    assert sum(picodollars(call.get("ag2.cost", 0)) for call in calls) == total
+    assert sum(map(picodollars, costs.cost_by_agent().values())) == total
+    assert sum(map(picodollars, costs.cost_by_model().values())) == total
+
+
+QUIET = ("console_print", "agent_creation", "groupchat_creation", "agent_send_msg", "cost", "llm_create")
+
+
+@pytest.fixture
+def check(recorder: Recorder, costs: callboard.CostTrackerProvider) -> Callable[..., None]:
+    """Checks that the run is this whole tree, and that its tokens are those that the servers served."""
+
+    def check(expected: str, *servers: ModelServer, hidden: tuple[str, ...] = QUIET) -> None:
+        assert recorder.tree(*hidden) == dedent(expected).strip()
+        paid = [call for call in recorder.root.found("cost") if not call.get("callboard.cost.cached")]
+        tokens = (sum(call[f"ag2.llm.{way}_tokens"] for call in paid) for way in ("input", "output"))
+        assert tuple(tokens) == served(*servers) > (0, 0)
+        assert costs.total_cost > 0
+
+    return check
+
+
+def picodollars(usd: float) -> int:
+    """As exact as costs are kept."""
+    return round(usd * 10**12)

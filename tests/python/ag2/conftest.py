@@ -6,20 +6,18 @@ The tests run against each supported version of AG2. They treat versions apart o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from textwrap import dedent
+from collections.abc import Iterator
 from typing import Any
 
 import autogen
 import pytest
 from autogen import ConversableAgent
-from callboard import CostTrackerProvider, InstrumentationManager
-from fixtures import manager, recorder, serve, served, traced, untraced
+from fixtures import QUIET, check, costs, manager, recorder, serve, served, sums, traced, untraced
 from model_server import ModelServer
 from recorder import Recorder, Span, draw
 
-__all__ = ["AG2_VERSION", "Recorder", "draw", "llm_config", "served", "speaker", "untraced"]
-__all__ += ["manager", "recorder", "serve", "traced"]  # fixtures
+__all__ = ["AG2_VERSION", "QUIET", "Recorder", "draw", "llm_config", "served", "speaker", "untraced"]
+__all__ += ["check", "costs", "manager", "recorder", "serve", "sums", "traced"]  # fixtures
 
 AG2_VERSION = tuple(int(part) for part in autogen.__version__.split(".")[:2])
 
@@ -64,37 +62,3 @@ def speaker(name: str, server: ModelServer | None, **options: Any) -> Conversabl
     options.setdefault("system_message", f"You are {name}.")
     config = False if server is None else llm_config(server)
     return ConversableAgent(name, llm_config=options.pop("llm_config", config), **options)
-
-
-@pytest.fixture
-def costs(manager: InstrumentationManager) -> CostTrackerProvider:
-    """What the test's runs cost."""
-    costs = CostTrackerProvider()
-    manager.register_provider(costs)
-    return costs
-
-
-QUIET = ("console_print", "agent_creation", "groupchat_creation", "agent_send_msg", "cost", "llm_create")
-
-
-@pytest.fixture
-def check(recorder: Recorder, costs: CostTrackerProvider) -> Callable[..., None]:
-    """Checks that the run is this whole tree, and what it cost: the sum of its calls, of its agents and of its models is
-    the run's, and the tokens are those that the servers served."""
-
-    def check(expected: str, *servers: ModelServer, hidden: tuple[str, ...] = QUIET) -> None:
-        assert recorder.tree(*hidden) == dedent(expected).strip()
-        total, calls = picodollars(costs.total_cost), recorder.root.found("cost")
-        paid = [call for call in calls if not call.get("callboard.cost.cached")]
-        tokens = (sum(call[f"ag2.llm.{way}_tokens"] for call in paid) for way in ("input", "output"))
-        assert tuple(tokens) == served(*servers) > (0, 0)
-        assert sum(picodollars(call.get("ag2.cost", 0)) for call in calls) == total > 0
-        assert sum(map(picodollars, costs.cost_by_agent().values())) == total
-        assert sum(map(picodollars, costs.cost_by_model().values())) == total
-
-    return check
-
-
-def picodollars(usd: float) -> int:
-    """As exact as costs are kept."""
-    return round(usd * 10**12)

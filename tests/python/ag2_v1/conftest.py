@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import callboard
@@ -16,12 +15,11 @@ import pytest
 import recorder as recording
 from ag2 import Agent, tool
 from ag2.config import OpenAIConfig
-from callboard import CostTrackerProvider, InstrumentationManager
-from fixtures import manager, recorder, serve, served, traced, untraced
+from fixtures import check, costs, manager, recorder, serve, served, sums, traced, untraced
 from model_server import Answer, ModelServer, ToolCall
 
 __all__ = ["asked", "config", "double", "named", "overheard", "served", "speaker", "untraced"]
-__all__ += ["manager", "recorder", "serve", "traced"]  # fixtures
+__all__ += ["check", "costs", "manager", "recorder", "serve", "sums", "traced"]  # fixtures
 
 OURS = str(Path(callboard.__file__).parent)
 
@@ -101,32 +99,3 @@ def overheard(cls: type[Any], field: str, read: Callable[[], None]) -> type[Any]
             return super().__getattribute__(name)
 
     return Overheard
-
-
-@pytest.fixture
-def costs(manager: InstrumentationManager) -> CostTrackerProvider:
-    """What the test's runs cost."""
-    costs = CostTrackerProvider()
-    manager.register_provider(costs)
-    return costs
-
-
-@pytest.fixture
-def check(recorder: recording.Recorder, costs: CostTrackerProvider) -> Callable[..., None]:
-    """Checks that the run is this whole tree, and what it cost: the sum of its calls, of its agents and of its models is
-    the run's, and the tokens are those that the servers served."""
-
-    def check(expected: str, *servers: ModelServer, hidden: tuple[str, ...] = ("cost", "llm_create")) -> None:
-        assert recorder.tree(*hidden) == dedent(expected).strip()
-        assert recorder.spent() == served(*servers) > (0, 0)
-        total = picodollars(costs.total_cost)
-        assert sum(picodollars(cost["ag2.cost"]) for cost in recorder.root.found("cost")) == total > 0
-        assert sum(map(picodollars, costs.cost_by_agent().values())) == total
-        assert sum(map(picodollars, costs.cost_by_model().values())) == total
-
-    return check
-
-
-def picodollars(usd: float) -> int:
-    """As exact as costs are kept."""
-    return round(usd * 10**12)

@@ -6,7 +6,9 @@ Beside it the whole tree, of programs that no other file of these tests draws wh
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
+import pytest
 from ag2 import TaskConfig
 from ag2.middleware.builtin import RetryMiddleware
 from conftest import asked, double, speaker
@@ -14,6 +16,12 @@ from model_server import Failure
 from test_human import confirm
 from test_network import closing, open_hub
 from test_tools import double_badly
+
+
+@pytest.fixture
+def check(check):
+    """Messages are shown, too, and who is created."""
+    return partial(check, hidden=("cost", "llm_create"))
 
 
 async def test_several_agents_at_once(traced, serve, check):
