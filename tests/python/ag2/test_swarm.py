@@ -117,6 +117,63 @@ def test_to_a_nested_chat_and_back(recorder, traced, serve):
     assert recorder.spent() == served(*servers)
 
 
+def test_the_whole_tree_of_a_nested_chat(traced, serve, check):
+    servers = [serve(calling("transfer_ana_to_nested_chat_ana_1"), "Thanks."), serve("Fine.")]
+    with traced():
+        ana, pam = speaker("ana", servers[0]), speaker("pam", servers[1])
+        checks = [{"recipient": pam, "message": "Check it.", "max_turns": 1, "summary_method": "last_msg"}]
+        swarm.register_hand_off(ana, swarm.OnCondition({"chat_queue": checks}, "To check"))
+        swarm.initiate_swarm_chat(ana, "Go.", [ana])
+    check(
+        """
+        workflow
+          chat initiate_chat _User -> chat_manager
+            reply chat_manager generate_reply: None
+              reply_function run_chat
+                group_chat run_chat chat_manager: No eligible speaker
+                  round 1 of 20
+                    * agent_transition _User -> ana
+                    groupchat_select_speaker _User -> ana (Initial agent)
+                    reply ana generate_reply: transfer_ana_to_nested_chat_ana_1()
+                      reply_function generate_oai_reply
+                        llm_call gpt-4o-mini of ana
+                  round 2 of 20
+                    groupchat_select_speaker ana -> _Swarm_Tool_Executor (Tool calls)
+                    reply _Swarm_Tool_Executor generate_reply: Swarm agent --> nested_chat_ana_1 [internal]
+                      reply_function _generate_swarm_tool_reply
+                        tool_call transfer_ana_to_nested_chat_ana_1 by _Swarm_Tool_Executor
+                          * tool_execution transfer_ana_to_nested_chat_ana_1: Swarm agent --> nested_chat_ana_1
+                  swarm_on_condition ana -> nested_chat_ana_1: ON_CONDITION To check
+                    * swarm_transition ana -> nested_chat_ana_1
+                  round 3 of 20
+                    groupchat_select_speaker _Swarm_Tool_Executor -> nested_chat_ana_1 (ON_CONDITION)
+                    reply nested_chat_ana_1 generate_reply: Fine. [internal]
+                      reply_function _summary_from_nested_chats
+                        nested_chat _summary_from_nested_chats of 1 for nested_chat_ana_1: Fine.
+                          chats initiate_chats of 1
+                            chat initiate_chat nested_chat_ana_1 -> pam [internal]
+                              round 1 of 1
+                                reply pam generate_reply: Fine.
+                                  reply_function generate_oai_reply
+                                    llm_call gpt-4o-mini of pam
+                              summary last_msg: Fine.
+                  round 4 of 20
+                    groupchat_select_speaker nested_chat_ana_1 -> ana (AFTER_WORK)
+                    reply ana generate_reply: Thanks.
+                      reply_function generate_oai_reply
+                        llm_call gpt-4o-mini of ana
+                  swarm_on_condition nested_chat_ana_1 -> ana: AFTER_WORK None
+                    * swarm_transition nested_chat_ana_1 -> ana
+                  round 5 of 20
+                    groupchat_select_speaker ana -> - (-)
+                  swarm_on_condition ana -> TERMINATE: AFTER_WORK None
+                    * swarm_transition ana -> nobody
+            summary last_msg: Thanks.
+        """,
+        *servers,
+    )
+
+
 def test_the_agents_around_nested_chats_are_ag2s_own(recorder, traced, serve):
     """They are known by who makes them: one of the program's that has such a name stays the program's."""
     servers = [serve(calling("transfer_ana_to_nested_chat_ana_1"), "Thanks."), serve("Fine.")]
