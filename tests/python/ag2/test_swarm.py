@@ -3,7 +3,7 @@
 import pytest
 from conftest import began_with_its_evaluation, served, speaker
 from model_server import Answer, ToolCall
-from test_chat import tree
+from test_chat import MODES, tree
 from test_handoffs import HIDDEN, transitions
 
 swarm = pytest.importorskip(
@@ -34,28 +34,33 @@ def a_swarm_of_five(servers):
     return [ana, bea, cal, dan, eve]
 
 
-def test_each_of_the_four_ways(recorder, traced, serve):
+@pytest.mark.parametrize("mode", MODES)
+async def test_each_of_the_four_ways(mode, recorder, traced, serve):
     servers = [serve(calling("transfer_ana_to_bea")), serve(calling("promote")), serve("Done.")]
     with traced():
         agents = a_swarm_of_five(servers)
         variables = swarm.ContextVariables(data={"important": False})
-        swarm.initiate_swarm_chat(agents[0], "Go.", agents, context_variables=variables)
+        if mode == "sync":
+            swarm.initiate_swarm_chat(agents[0], "Go.", agents, context_variables=variables)
+        else:
+            await swarm.a_initiate_swarm_chat(agents[0], "Go.", agents, context_variables=variables)
 
-    assert recorder.tree(*HIDDEN, "tool_execution") == tree("""
+    a = "" if mode == "sync" else "a_"
+    assert recorder.tree(*HIDDEN, "tool_execution") == tree(f"""
         workflow
-          chat initiate_chat _User -> chat_manager
-            reply chat_manager generate_reply: None
-              reply_function run_chat
-                group_chat run_chat chat_manager: No eligible speaker
+          chat {a}initiate_chat _User -> chat_manager
+            reply chat_manager {a}generate_reply: None
+              reply_function {a}run_chat
+                group_chat {a}run_chat chat_manager: No eligible speaker
                   round 1 of 20
                     * agent_transition _User -> ana
                     groupchat_select_speaker _User -> ana (Initial agent)
-                    reply ana generate_reply: transfer_ana_to_bea()
-                      reply_function generate_oai_reply
+                    reply ana {a}generate_reply: transfer_ana_to_bea()
+                      reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
                   round 2 of 20
                     groupchat_select_speaker ana -> _Swarm_Tool_Executor (Tool calls)
-                    reply _Swarm_Tool_Executor generate_reply: Swarm agent --> bea [internal]
+                    reply _Swarm_Tool_Executor {a}generate_reply: Swarm agent --> bea [internal]
                       reply_function _generate_swarm_tool_reply
                         tool_call transfer_ana_to_bea by _Swarm_Tool_Executor
                   swarm_on_condition ana -> bea: ON_CONDITION When it is hard
@@ -63,12 +68,12 @@ def test_each_of_the_four_ways(recorder, traced, serve):
                   round 3 of 20
                     * agent_transition ana -> bea
                     groupchat_select_speaker _Swarm_Tool_Executor -> bea (ON_CONDITION)
-                    reply bea generate_reply: promote()
-                      reply_function generate_oai_reply
+                    reply bea {a}generate_reply: promote()
+                      reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of bea
                   round 4 of 20
                     groupchat_select_speaker bea -> _Swarm_Tool_Executor (Tool calls)
-                    reply _Swarm_Tool_Executor generate_reply: promoted [internal]
+                    reply _Swarm_Tool_Executor {a}generate_reply: promoted [internal]
                       reply_function _generate_swarm_tool_reply
                         tool_call promote by _Swarm_Tool_Executor
                   swarm_on_condition bea -> cal: REPLY_RESULT None
@@ -76,20 +81,20 @@ def test_each_of_the_four_ways(recorder, traced, serve):
                   round 5 of 20
                     * agent_transition bea -> cal
                     groupchat_select_speaker _Swarm_Tool_Executor -> cal (REPLY_RESULT)
-                    reply cal generate_reply: [Handing off to dan]
+                    reply cal {a}generate_reply: [Handing off to dan]
                       reply_function _run_oncontextconditions
                   swarm_on_condition cal -> dan: ON_CONTEXT_CONDITION important
                     * swarm_transition cal -> dan
                   round 6 of 20
                     * agent_transition cal -> dan
                     groupchat_select_speaker cal -> dan (ON_CONTEXT_CONDITION)
-                    reply dan generate_reply: Done.
-                      reply_function generate_oai_reply
+                    reply dan {a}generate_reply: Done.
+                      reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of dan
                   round 7 of 20
                     * agent_transition dan -> eve
                     groupchat_select_speaker dan -> eve (AFTER_WORK)
-                    reply eve generate_reply: Bye.
+                    reply eve {a}generate_reply: Bye.
                   swarm_on_condition dan -> eve: AFTER_WORK None
                     * swarm_transition dan -> eve
                   round 8 of 20
