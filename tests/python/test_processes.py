@@ -359,7 +359,7 @@ def test_workers_record(diary: Path, tmp_path: Path, method: str, how: str) -> N
     assert len(read_diary(diary, "record_event")) == 3
 
 
-def test_threads_of_an_executor_record_where_the_program_puts_them() -> None:
+def test_threads_of_an_executor_record_where_their_work_was_submitted() -> None:
     told = run_program("""
         import contextvars
         from concurrent.futures import ThreadPoolExecutor
@@ -371,9 +371,9 @@ def test_threads_of_an_executor_record_where_the_program_puts_them() -> None:
             chat = telemetry.start_span(SpanKind.CHAT)
             contexts = [contextvars.copy_context() for _ in range(20)]
             assert all(pool.map(lambda context, number: context.run(work, number), contexts, range(20)))
-            assert not any(pool.map(work, range(20)))
+            assert all(pool.map(work, range(20, 40)))
             assert current_span() is chat
         tell(sorted(recorder.parents().items()))
         """).lines()
-    expected = {"workflow": None, "chat": "workflow", **{f"span {number}": "chat" for number in range(20)}}
+    expected = {"workflow": None, "chat": "workflow", **{f"span {number}": "chat" for number in range(40)}}
     assert told == [sorted(map(list, expected.items()))]

@@ -12,7 +12,6 @@
     messages.py    AGENT_SEND_MSG          code.py       code_execution
     reply.py       REPLY, REPLY_FUNCTION   reasoning.py  REASONING
     agents.py      AGENT_CREATION          console.py    CONSOLE_PRINT
-    threads.py     the ways into other threads
     tally.py       what was spent within a chat; figures.py: AG2's own figure beside it
     streams.py     when a streamed answer began; images.py: images in messages, by reference
 
@@ -38,7 +37,6 @@ from . import (
     selection,
     streams,
     swarm,
-    threads,
     tools,
 )
 from .installing import Installation
@@ -49,7 +47,7 @@ _AREAS = (
     agents,
     *(chats, chat, figures, groups, selection, handoffs, swarm),
     *(messages, reply, llm, streams, tools, human, code, reasoning),
-    *(console, threads),
+    console,
 )
 
 _installation = Installation("autogen", lambda: _AREAS)

@@ -120,7 +120,7 @@ class Patches:
         return self.switch.live
 
     def when_loaded(self, module: str, install: Callable[[Patches], None]) -> None:
-        """Have `install` called once a part of AG2 that not every program imports is there: now, or when it is."""
+        """Have `install` called once a module that not every program imports is there: now, or when it is."""
         if is_whole(module):
             install(self)
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -13,7 +12,6 @@ import autogen
 import callboard
 import pytest
 from autogen import ConversableAgent, OpenAIWrapper
-from autogen.io.base import IOStream
 from callboard import ag2
 from callboard.ag2 import faults, images, model, reply
 from callboard.ag2.chat import Chat
@@ -295,13 +293,3 @@ print(spec is not None, "autogen" in sys.modules)
 import autogen
 print(hasattr(autogen.ConversableAgent.generate_reply, "__wrapped__"))
 """) == ["True", "False", "True"]
-
-
-def test_threads_are_untouched():
-    start, submit, default = threading.Thread.start, ThreadPoolExecutor.submit, vars(IOStream)["set_default"]
-    callboard.instrument_ag2()
-    assert threading.Thread.start is start
-    callboard.uninstrument_ag2()
-    assert ThreadPoolExecutor.submit is submit
-    assert vars(IOStream)["set_default"] is default
-    assert autogen.initiate_chats.__module__ == "autogen.agentchat.chat"

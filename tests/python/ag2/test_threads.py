@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import autogen.agentchat
 import callboard
@@ -12,6 +14,7 @@ from autogen.agentchat import a_run_group_chat, run_group_chat
 from autogen.agentchat.group import AgentTarget, TerminateTarget
 from autogen.agentchat.group.patterns import DefaultPattern
 from conftest import speaker
+from model_server import Answer, ToolCall
 
 KINDS = ["chat", "round", "reply", "reply_function", "llm_call", "summary"]
 
@@ -68,6 +71,37 @@ def test_run_iter(recorder, traced, serve):
     check_one_chat(recorder)
 
 
+@pytest.mark.parametrize("goes_on", ["thread", "executor"])
+def test_where_the_program_goes_on(goes_on, recorder, traced, serve):
+    """In a thread of the program's own, from within a tool: what is within is what is recorded."""
+
+    def asks_further() -> str:
+        def ask():
+            speaker("ann", None).initiate_chat(speaker("ben", serve("Two.")), message="What is 1 + 1?", max_turns=1)
+
+        if goes_on == "executor":
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(ask).result()
+        else:
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+        return "Two."
+
+    with traced():
+        jack, emma = (
+            speaker("jack", None),
+            speaker("emma", serve(Answer(tool_calls=[ToolCall("asks_further")]), "It is two.")),
+        )
+        emma.register_for_llm(description="Asks somebody else.")(asks_further)
+        jack.register_for_execution()(asks_further)
+        jack.initiate_chat(emma, message="Find out.", max_turns=2)
+    [chat] = [chat for chat in recorder.root.all("chat") if chat["ag2.agent.sender"] == "ann"]
+    assert chat.parent.kind == "tool_call"
+    assert chat.only("llm_call")["gen_ai.agent.name"] == "ben"
+    assert len(recorder.root.all("llm_call")) == 3
+
+
 async def test_chats_in_tasks_keep_apart(recorder, traced, serve):
     with traced():
         pairs = [(speaker(f"asks{i}", None), speaker(f"answers{i}", serve(f"Hi {i}."))) for i in range(5)]
@@ -80,8 +114,6 @@ async def test_chats_in_tasks_keep_apart(recorder, traced, serve):
 
 
 def test_two_runs_in_two_threads_do_not_mix(serve):
-    from concurrent.futures import ThreadPoolExecutor
-
     from conftest import Recorder
 
     def program(name):
@@ -100,8 +132,6 @@ def test_two_runs_in_two_threads_do_not_mix(serve):
 
 
 def test_a_thread_pool_that_outlives_the_run(recorder, traced):
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         with traced():
             assert pool.submit(callboard.current_span).result().kind == "workflow"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from textwrap import dedent
 
 import callboard
@@ -200,3 +201,32 @@ async def test_an_agent_of_the_programs_own_class(recorder, traced, serve):
 def test_names():
     assert named("subtask-0123abcd") == "subtask"
     assert named("subtask-force") == "subtask-force"
+
+
+@pytest.mark.parametrize("goes_on", ["thread", "executor"])
+async def test_a_turn_in_a_thread(goes_on, recorder, traced, serve):
+    server = serve("One.")
+    emma = speaker("emma", server)
+    loop = asyncio.get_running_loop()
+
+    def ask():
+        asyncio.run(emma.ask("Begin."))
+
+    def by_a_thread():
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+
+    with traced():
+        if goes_on == "executor":
+            await loop.run_in_executor(None, ask)
+        else:
+            by_a_thread()
+    assert recorder.tree() == tree("""
+        workflow
+          reply emma to -: One.
+            llm_call gpt-4o-mini of emma
+              * cost
+              * llm_create answered
+    """)
+    assert recorder.spent() == served(server)
