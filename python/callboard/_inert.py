@@ -162,7 +162,7 @@ class Hooks:
         """Return what is never run."""
         return Hook()
 
-    reply = llm_call = attempt = usage = message
+    reply = llm_call = fallback = attempt = usage = message
 
 
 class TurnHooks:

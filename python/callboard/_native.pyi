@@ -112,6 +112,8 @@ class Hooks:
         """REPLY: watch an agent replying."""
     def llm_call(self) -> Hook:
         """LLM_CALL: watch a model being called, by whichever configuration answers."""
+    def fallback(self) -> Hook:
+        """Watch a call's configurations being tried, one after the other."""
     @staticmethod
     def attempt() -> Hook:
         """Watch one configuration's service being asked."""

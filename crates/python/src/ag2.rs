@@ -115,6 +115,11 @@ impl Hooks {
         NativeHook(Arc::new(llm::Calling(slf)))
     }
 
+    /// Watches a call's configurations being tried, one after the other.
+    fn fallback(slf: Py<Self>) -> NativeHook {
+        NativeHook(Arc::new(call::FallingBack(slf)))
+    }
+
     /// Watches one configuration's service being asked.
     #[staticmethod]
     fn attempt() -> NativeHook {

@@ -27,5 +27,6 @@ ModelCall: TypeAlias = native.ModelCall
 def install(patches: Patches) -> None:
     """Watch model calls, and AG2's bookkeeping of what they use."""
     patches.watch(f"{WRAPPER}.create", HOOKS.llm_call())
+    patches.watch(f"{WRAPPER}._construct_create_params", HOOKS.fallback())
     patches.watch(f"{CLIENT}.create", HOOKS.attempt())
     patches.watch(f"{WRAPPER}._update_usage", HOOKS.usage())

@@ -186,3 +186,36 @@ def test_a_group_chat_is_stopped(limited, serve):
         group = GroupChat([ana, ben], [], max_round=9)
         ana.initiate_chat(GroupChatManager(group, llm_config=llm_config(servers[0])), message="Go.")
     assert [len(server.exchanges) for server in servers] == [1, 1]
+
+
+def falls_back_to(good, model):
+    """An agent whose first model is out of order, so that another one answers."""
+    broken = llm_config(good)["config_list"][0] | {"model": "gpt-4o-mini", "base_url": f"{good.base_url}/nowhere"}
+    works = llm_config(good)["config_list"][0] | {"model": model}
+    return speaker("ana", None, llm_config={"config_list": [broken, works], "cache_seed": None})
+
+
+def test_a_model_that_is_fallen_back_to_is_asked_for_by_its_own_name(limited, serve):
+    manager, recorder = limited(Budget(max_llm_calls=2, per="model"))
+    good = serve("One.", "Two.", "Three.")
+    with callboard.telemetry_context(manager), pytest.raises(BudgetExceeded, match="model 'gpt-4o' has used 2"):
+        ana = falls_back_to(good, "gpt-4o")
+        for _ in range(3):
+            ana.generate_reply(messages=[{"role": "user", "content": "Go."}])
+    calls = recorder.root.all("llm_call")
+    assert [call.error and call.error.split(":")[0] for call in calls] == [None, None, "callboard.BudgetExceeded"]
+    assert good.input_tokens == sum(call["gen_ai.usage.input_tokens"] for call in calls[:2])
+    [event] = exceeded(recorder)
+    assert (event["callboard.budget.of"], event["callboard.budget.used"]) == ("gpt-4o", 2)
+
+
+def test_a_warning_of_a_model_that_is_fallen_back_to(limited, serve, caplog):
+    manager, recorder = limited(Budget(max_llm_calls=1, per="model", action="warn"))
+    with callboard.telemetry_context(manager):
+        ana = falls_back_to(serve("One.", "Two.", "Three."), "gpt-4o")
+        for _ in range(3):
+            ana.generate_reply(messages=[{"role": "user", "content": "Go."}])
+    assert [event["callboard.budget.of"] for event in exceeded(recorder)] == ["gpt-4o"]
+    assert [told.message for told in caplog.records if "has used" in told.message] == [
+        "model 'gpt-4o' has used 1 of max_llm_calls=1; raise the budget to go on"
+    ]

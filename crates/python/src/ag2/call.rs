@@ -9,8 +9,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyTuple};
 use smallvec::SmallVec;
 
+use super::Hooks;
 use super::llm::Asked;
-use super::reading::{field, in_words};
+use super::reading::{entry, field, in_words, or_none, truthy};
 use super::scope::Scope;
 use super::usage::Usage;
 use crate::guard::lock;
@@ -42,6 +43,8 @@ pub(super) struct Progress {
     pub(super) first_chunk_ns: Option<u64>,
     pub(super) usages: SmallVec<[Usage; 1]>,
     pub(super) failures: Vec<Failure>,
+    /// Whether a configuration has been tried already.
+    is_tried: bool,
 }
 
 /// An attempt that failed.
@@ -124,6 +127,38 @@ impl ModelCall {
 /// The model call that this happens in, where nothing else is going on within it.
 fn innermost<'py>(switch: &Switch, py: Python<'py>) -> Option<Bound<'py, ModelCall>> {
     switch.scope(py)?.cast_into().ok()
+}
+
+/// Watches `OpenAIWrapper._construct_create_params(create_config, extra_kwargs)`, which AG2 calls once for each
+/// configuration that it tries. The budget was asked for the first; it is asked for each that a call falls back to.
+pub(super) struct FallingBack(pub(super) Py<Hooks>);
+
+impl Hook for FallingBack {
+    fn what(&self) -> &'static str {
+        "fallback"
+    }
+
+    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
+        let py = call.py();
+        let Some(model) = innermost(call.switch, py) else { return Ok(None) };
+        let agent_name = {
+            let mut progress = model.get().progress();
+            let is_first = !std::mem::replace(&mut progress.is_tried, true);
+            let asked = progress.asked.as_ref().filter(|_| !is_first);
+            asked.map(|asked| asked.agent_name.bind(py).clone())
+        };
+        let config = call.argument(1, intern!(py, "create_config"));
+        if let Some((agent_name, config)) = agent_name.zip(config) {
+            let name = or_none(py, truthy(entry(&config, intern!(py, "model"))?)?);
+            let ledger_of = &self.0.get().counting.ledger_of;
+            SpanContext::ask_budget(model.get().its_span(py), ledger_of, &agent_name, &name)?;
+        }
+        Ok(None)
+    }
+
+    fn finish(&self, _: &Switch, _: &Bound<'_, PyAny>, _: Outcome<'_, '_>) -> PyResult<()> {
+        Ok(())
+    }
 }
 
 /// Watches `OpenAIClient.create`: when a configuration's service was asked, and whether that failed.

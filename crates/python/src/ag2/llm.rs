@@ -27,7 +27,7 @@ pub(super) struct Calling(pub(super) Py<Hooks>);
 /// What a model is asked.
 pub(super) struct Asked {
     request: Request,
-    agent_name: Py<PyAny>,
+    pub(super) agent_name: Py<PyAny>,
     messages: Value,
 }
 
