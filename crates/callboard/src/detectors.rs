@@ -11,6 +11,7 @@ mod contexts;
 mod groups;
 mod handoffs;
 mod messages;
+mod places;
 mod prefixes;
 mod tools;
 

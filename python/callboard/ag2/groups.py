@@ -110,6 +110,8 @@ def group_chat(
             keys.SENDER: name_of(manager),
             keys.SENDER_ID: str(id(manager)),
             keys.AGENTS: [name_of(agent) for agent in config.agents],
+            keys.GROUP_INTERNAL_AGENTS: [name_of(agent) for agent in config.agents if is_internal(agent)],
+            keys.GROUP_OPENED_BY: name_of(sender),
             keys.GEN_AI_AGENT_NAME: name_of(manager),
         },
     )
@@ -145,6 +147,11 @@ def termination(*args: Any, termination_reason: str = "", sender: Any = None, **
 def is_regular_end(error: BaseException | None) -> bool:
     """Whether an error is AG2's way of saying that nobody is to speak next, which ends a group chat."""
     return type(error).__name__ == "NoEligibleSpeakerError"
+
+
+def is_internal(agent: Any) -> bool:
+    """Whether AG2 put an agent into the group: one of its own, or who stands in for the user of a group without one."""
+    return bool(internal(agent)) or name_of(agent) == "_User"
 
 
 def name_of_callable(function: Any) -> str:

@@ -32,6 +32,8 @@ ROUNDS_MAX = "ag2.rounds_max"
 
 # Group chats, and who speaks next in them.
 AGENTS = "ag2.agents"
+GROUP_OPENED_BY = "callboard.groupchat.opened_by"
+GROUP_INTERNAL_AGENTS = "callboard.groupchat.internal_agents"
 GROUP_TERMINATION = "ag2.groupchat.termination"
 GROUP_MESSAGES = "messages"
 GROUP_MAX_ROUND = "max_round"

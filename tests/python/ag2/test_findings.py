@@ -6,7 +6,7 @@ import pytest
 from autogen import GroupChat, GroupChatManager
 from autogen.agentchat import initiate_group_chat
 from autogen.agentchat.group import AgentTarget, OnCondition, StringLLMCondition, TerminateTarget
-from autogen.agentchat.group.patterns import DefaultPattern
+from autogen.agentchat.group.patterns import DefaultPattern, RoundRobinPattern
 from conftest import llm_config, speaker
 from model_server import Answer, ToolCall
 
@@ -99,8 +99,94 @@ def test_choosing_that_costs_less_than_the_work(recorder, traced, serve):
     assert [one for one in found(recorder) if one[0] == "costly_selection"] == []
 
 
-def test_nothing_to_find(recorder, traced, serve):
+def test_a_silent_chat_in_a_loop(recorder, traced):
     with traced():
-        ana, ben = speaker("ana", serve("one", "two", "three")), speaker("ben", serve("un", "deux", "trois"))
-        ana.initiate_chat(ben, message="Count.", max_turns=3)
+        ana, ben = (speaker(name, None, default_auto_reply=f"{name} says so.") for name in ("ana", "ben"))
+        ana.initiate_chat(ben, message="ana says so.", max_turns=4, silent=True)
+    assert [kind for kind, *_ in found(recorder)] == ["ping_pong"]
+
+
+def counting(serve):
+    ana, ben = speaker("ana", serve("one", "two", "three")), speaker("ben", serve("un", "deux", "trois"))
+    ana.initiate_chat(ben, message="Count.", max_turns=3)
+
+
+def two_who_approve(serve):
+    """They say the same, but to a third."""
+    boss = speaker("boss", None)
+    for number in range(3):
+        for name in ("ann", "ben"):
+            boss.initiate_chat(speaker(name, None, default_auto_reply="APPROVED"), message=f"{number}", max_turns=1)
+
+
+def the_same_question_each_day(serve):
+    boss, ann = speaker("boss", None), speaker("ann", None, default_auto_reply="Yes.")
+    for _ in range(4):
+        boss.initiate_chat(ann, message="Ready?", max_turns=1)
+
+
+def turns_in_order(serve):
+    agents = [speaker(name, serve(*[f"{name} {number}" for number in range(4)])) for name in ("ana", "ben")]
+    pattern = RoundRobinPattern(initial_agent=agents[0], agents=agents)
+    initiate_group_chat(pattern=pattern, messages="Go.", max_rounds=8)
+
+
+def files_that_are_written(serve):
+    """The tool says the same each time, but each time it is asked for something else."""
+    asks = [Answer(tool_calls=[ToolCall("write", {"text": f"line {number}"})]) for number in range(5)]
+    boss, ann = speaker("boss", None), speaker("ann", serve(*asks, "Done."))
+
+    def write(text: str) -> str:
+        """Write something."""
+        return "ok"
+
+    ann.register_for_llm(name="write", description="Writes.")(write)
+    boss.register_for_execution(name="write")(write)
+    boss.initiate_chat(ann, message="Write.", max_turns=6)
+
+
+def work_without_a_price(serve):
+    unpriced = llm_config(serve("I am ana.", "I am ben."))
+    unpriced["config_list"][0]["model"] = "of-our-own"
+    ana, ben = (speaker(name, None, llm_config=unpriced) for name in ("ana", "ben"))
+    group = GroupChatManager(GroupChat([ana, ben], [], max_round=2), llm_config=llm_config(serve("ben")))
+    ana.initiate_chat(group, message="Go.")
+
+
+def work_in_a_group_within(serve):
+    ana, ben = speaker("ana", None), speaker("ben", None)
+    cal, dan = (speaker(name, serve(Answer(f"I am {name}.", input_tokens=900))) for name in ("cal", "dan"))
+    inner = GroupChat([cal, dan], [], max_round=3, speaker_selection_method="round_robin")
+    team = GroupChatManager(inner, name="team", llm_config=False)
+    ben.register_nested_chats([{"recipient": team, "message": "Work.", "max_turns": 1}], trigger=lambda _: True)
+    group = GroupChatManager(GroupChat([ana, ben], [], max_round=2), llm_config=llm_config(serve("ben")))
+    ana.initiate_chat(group, message="Go.")
+
+
+def who_opens_and_listens(serve):
+    agents = [speaker(name, None, llm_config=llm_config(serve(*"123"))) for name in ("ana", "ben", "cal")]
+    turns = iter([1, 2, 1, 2])
+    group = GroupChat(agents, [], max_round=5, speaker_selection_method=lambda *_: agents[next(turns)])
+    agents[0].initiate_chat(GroupChatManager(group, llm_config=False), message="Go.")
+
+
+PROGRAMS = [
+    *(counting, two_who_approve, the_same_question_each_day, turns_in_order, files_that_are_written),
+    *(work_without_a_price, work_in_a_group_within, who_opens_and_listens),
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_nothing_to_find(program, recorder, traced, serve):
+    with traced():
+        program(serve)
     assert found(recorder) == []
+
+
+def test_who_is_in_a_group(recorder, traced, serve):
+    with traced():
+        turns_in_order(serve)
+    group = recorder.root.all("chat")[0].only("group_chat")
+    assert group["ag2.agents"] == ["_Group_Tool_Executor", "ana", "ben", "_User"]
+    assert group["callboard.groupchat.internal_agents"] == ["_Group_Tool_Executor", "_User"]
+    assert group["callboard.groupchat.opened_by"] == "_User"

@@ -18,7 +18,7 @@ pub(super) struct IdleContexts {
 #[derive(Default)]
 struct Asked {
     context: Context,
-    words: HashSet<String>,
+    said: HashSet<String>,
     idle: Vec<SpanId>,
 }
 
@@ -30,7 +30,8 @@ impl Detector for IdleContexts {
         else {
             return;
         };
-        let agent = span.attribute("gen_ai.agent.name").and_then(Value::as_str).unwrap_or_default();
+        let agent =
+            span.attribute("gen_ai.agent.name").and_then(Value::as_str).unwrap_or("a model");
         if !self.agents.contains_key(agent) && self.agents.len() >= MOST_KEPT {
             return;
         }
@@ -52,19 +53,19 @@ impl Detector for IdleContexts {
 }
 
 impl Asked {
-    /// The calls in a row whose context grew by words alone that stood in it already; told once, until there are new ones.
+    /// The calls in a row whose context grew by what stood in it already; told once, until there are new ones.
     fn add(&mut self, context: &Context, span: SpanId) -> Option<Vec<SpanId>> {
         let known = self.context.len();
         let goes_on =
             known > 0 && context.len() > known && context.first(known).is_same(&self.context);
         if !goes_on {
-            self.words.clear();
+            self.said.clear();
             self.idle.clear();
         }
         let new = &context.messages()[if goes_on { known } else { 0 }..];
         let mut is_new = false;
-        for words in new.iter().filter_map(|message| words(message.body())) {
-            is_new |= self.words.insert(words);
+        for said in new.iter().flat_map(|message| said(message.body())) {
+            is_new |= self.said.insert(said);
         }
         self.context = context.clone();
         if is_new {
@@ -74,4 +75,12 @@ impl Asked {
         }
         (self.idle.len() == IDLE_CALLS).then(|| self.idle.clone())
     }
+}
+
+/// What a message says: its words, and what tools it calls with what arguments. The ids of calls say nothing.
+fn said(message: &Value) -> Vec<String> {
+    let calls = message.get("tool_calls").and_then(Value::as_list).unwrap_or_default();
+    let functions = calls.iter().filter_map(|call| call.get("function"));
+    let called = functions.chain(message.get("function_call")).filter(|it| **it != Value::Null);
+    words(message).into_iter().chain(called.map(Value::to_json)).collect()
 }

@@ -2,25 +2,36 @@
 
 use std::collections::{HashMap, HashSet};
 
-use callboard_core::{EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys, value};
+use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys, value};
 
-use super::{Detector, Finding, MOST_KEPT};
+use super::places::Places;
+use super::{Detector, Finding};
 use crate::providers::cost::Money;
 
 /// The group chats that are in progress, and where each of their spans belongs.
 #[derive(Default)]
 pub(super) struct Groups {
     groups: HashMap<SpanId, Group>,
-    places: HashMap<SpanId, Place>,
+    places: Places<Place>,
 }
 
 #[derive(Default)]
 struct Group {
+    /// Where it takes place itself, if within another one.
+    around: Option<Place>,
     agents: Vec<String>,
     heard: HashSet<String>,
     selections: Vec<SpanId>,
-    selecting: Money,
-    working: Money,
+    selecting: Spent,
+    working: Spent,
+}
+
+/// What was paid for something.
+#[derive(Default)]
+struct Spent {
+    sum: Money,
+    /// Nobody has a price for some of it, so that it was more.
+    is_more: bool,
 }
 
 /// The innermost group chat that a span is within, and whether it is part of choosing a speaker there.
@@ -38,15 +49,12 @@ impl Detector for Groups {
                 let selected = value::find(&changed.attributes, "ag2.agent.selected");
                 self.hear(&changed.span, selected);
             }
-            Record::Event(event) if event.kind == EventKind::Cost => {
-                let cost = event.attribute(keys::COST).and_then(Money::from_value);
-                self.pay(&event.span, cost.unwrap_or_default());
-            }
+            Record::Event(event) if event.kind == EventKind::Cost => self.pay(event),
             Record::Event(event) if event.kind == EventKind::AgentSendMsg => {
                 self.hear(&event.span, event.attribute(keys::AGENT_SENDER));
             }
             Record::SpanEnded(ended) => {
-                self.places.remove(&ended.span.span_id);
+                self.places.end(&ended.span);
                 if let Some(group) = self.groups.remove(&ended.span.span_id) {
                     let at = (&ended.span, ended.end_unix_ns);
                     found.extend(group.never_chosen(at));
@@ -60,44 +68,44 @@ impl Detector for Groups {
 
 impl Groups {
     fn start(&mut self, span: &SpanHead) {
-        if self.places.len() >= MOST_KEPT {
+        if self.places.is_full() {
             return;
         }
         if span.kind == SpanKind::GroupChat {
-            let agents = match span.attribute("ag2.agents") {
-                Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
-                _ => Vec::new(),
-            };
-            let is_the_programs =
-                |name: &&str| !name.starts_with('_') && !name.starts_with("wrapped_");
-            let agents = agents.into_iter().filter(is_the_programs).map(str::to_owned).collect();
-            self.groups.insert(span.span_id, Group { agents, ..Group::default() });
-            let place = Place { group: span.span_id, is_selecting: false };
-            self.places.insert(span.span_id, place);
-        } else if !span.is_root()
-            && let Some(place) = span.parent_span_id.and_then(|id| self.places.get(&id)).copied()
-        {
-            let is_selection = span.kind == SpanKind::GroupchatSelectSpeaker;
-            if is_selection && let Some(group) = self.groups.get_mut(&place.group) {
-                group.selections.push(span.span_id);
-            }
-            let is_selecting = place.is_selecting || is_selection;
-            self.places.insert(span.span_id, Place { is_selecting, ..place });
+            let around = self.places.start(span, |around| around);
+            self.groups.insert(span.span_id, Group::of(span, around));
+            let group = Place { group: span.span_id, is_selecting: false };
+            self.places.start(span, |_| Some(group));
+            return;
+        }
+        let is_selection = span.kind == SpanKind::GroupchatSelectSpeaker;
+        let place = self.places.start(span, |around| {
+            let place = around?;
+            Some(Place { is_selecting: place.is_selecting || is_selection, ..place })
+        });
+        if is_selection && let Some(group) = place.and_then(|it| self.groups.get_mut(&it.group)) {
+            group.selections.push(span.span_id);
         }
     }
 
     fn hear(&mut self, span: &SpanHead, agent: Option<&Value>) {
-        let place = self.places.get(&span.span_id);
+        let place = self.places.of(span);
         if let Some(group) = place.and_then(|place| self.groups.get_mut(&place.group)) {
             group.heard.extend(agent.and_then(Value::as_str).map(str::to_owned));
         }
     }
 
-    fn pay(&mut self, span: &SpanHead, cost: Money) {
-        let Some(place) = self.places.get(&span.span_id) else { return };
-        if let Some(group) = self.groups.get_mut(&place.group) {
-            let sum = if place.is_selecting { &mut group.selecting } else { &mut group.working };
-            *sum += cost;
+    /// Adds what a call cost to each group chat that it is within.
+    fn pay(&mut self, event: &Event) {
+        let cost = event.attribute(keys::COST).and_then(Money::from_value);
+        let unpriced = event.attribute(keys::COST_UNPRICED).and_then(Value::as_bool);
+        let mut place = self.places.of(&event.span);
+        while let Some(Place { group, is_selecting }) = place {
+            let Some(group) = self.groups.get_mut(&group) else { return };
+            let spent = if is_selecting { &mut group.selecting } else { &mut group.working };
+            spent.sum += cost.unwrap_or_default();
+            spent.is_more |= unpriced == Some(true);
+            place = group.around;
         }
     }
 }
@@ -105,6 +113,22 @@ impl Groups {
 type At<'a> = (&'a std::sync::Arc<SpanHead>, u64);
 
 impl Group {
+    fn of(span: &SpanHead, around: Option<Place>) -> Self {
+        let names = |key| {
+            let names = span.attribute(key).and_then(Value::as_list).unwrap_or_default();
+            names.iter().filter_map(Value::as_str)
+        };
+        let internal: HashSet<_> = names("callboard.groupchat.internal_agents").collect();
+        let agents = names("ag2.agents").filter(|name| !internal.contains(name));
+        let opened_by = span.attribute("callboard.groupchat.opened_by").and_then(Value::as_str);
+        Self {
+            around,
+            agents: agents.map(str::to_owned).collect(),
+            heard: opened_by.map(str::to_owned).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
     /// Where as many speakers were chosen as there are agents, those who never had a word.
     fn never_chosen(&self, (at, time_unix_ns): At<'_>) -> Option<Finding> {
         let never: Vec<_> = self.agents.iter().filter(|name| !self.heard.contains(*name)).collect();
@@ -124,14 +148,16 @@ impl Group {
         })
     }
 
+    /// Where choosing cost more than all the rest, as far as there are prices. There must be one for all of the rest.
     fn costly_selection(&self, (at, time_unix_ns): At<'_>) -> Option<Finding> {
         let text = format!(
             "choosing who speaks cost ${:.6}, what was said ${:.6}",
-            self.selecting.usd(),
-            self.working.usd()
+            self.selecting.sum.usd(),
+            self.working.sum.usd()
         );
         let spans = self.selections.clone();
-        (self.selecting > self.working).then(|| Finding {
+        let is_costly = self.selecting.sum > self.working.sum && !self.working.is_more;
+        is_costly.then(|| Finding {
             kind: "costly_selection",
             text,
             spans,

@@ -24,6 +24,8 @@ struct Group {
 struct HandOff {
     from: String,
     to: String,
+    /// An agent's work was done, and its turn passed on as it always does: nobody decided it.
+    is_routine: bool,
     span: SpanId,
 }
 
@@ -42,8 +44,10 @@ impl Detector for HandOffCycles {
         if !self.groups.contains_key(&group) && self.groups.len() >= MOST_KEPT {
             return;
         }
+        let is_routine = name("ag2.transition_reason").as_deref() == Some("AFTER_WORK");
+        let hand_off = HandOff { from, to, is_routine, span: event.span.span_id };
         let group = self.groups.entry(group).or_default();
-        if let Some(circle) = group.add(HandOff { from, to, span: event.span.span_id }) {
+        if let Some(circle) = group.add(hand_off) {
             let spans = group.last[group.last.len() - 2 * circle.len()..].iter();
             found.push(Finding {
                 kind: "hand_off_cycle",
@@ -58,7 +62,8 @@ impl Detector for HandOffCycles {
 }
 
 impl Group {
-    /// The agents of a circle that was gone through twice in a row, each of them once; told once.
+    /// The agents of a circle that was gone through twice in a row, each of them once; told once. Turns that are merely
+    /// taken in a fixed order are none.
     fn add(&mut self, hand_off: HandOff) -> Option<Vec<String>> {
         self.last.push(hand_off);
         if self.last.len() > 2 * LONGEST {
@@ -77,8 +82,9 @@ impl Group {
         let (once, again) = self.last[start..].split_at(length);
         let goes_on = self.last[start..].windows(2).all(|pair| pair[0].to == pair[1].from);
         let repeats = once.iter().zip(again).all(|(one, two)| one.from == two.from);
+        let is_decided = self.last[start..].iter().any(|hand_off| !hand_off.is_routine);
         let names: HashSet<_> = once.iter().map(|hand_off| &hand_off.from).collect();
-        (goes_on && repeats && names.len() == length)
+        (goes_on && repeats && is_decided && names.len() == length)
             .then(|| once.iter().map(|hand_off| hand_off.from.clone()).collect())
     }
 }

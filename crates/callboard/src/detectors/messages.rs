@@ -2,16 +2,31 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use callboard_core::{EventKind, Record, SpanId, Value, keys};
+use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys};
 
+use super::places::Places;
 use super::{Detector, Finding, MOST_KEPT, words};
 
-/// The last messages of each conversation: of two agents with each other, and of all who speak to one (in a group chat,
-/// its manager).
+/// The last messages of each conversation.
 #[derive(Default)]
 pub(super) struct PingPong {
-    conversations: HashMap<(String, String), Conversation>,
+    chats: Places<Chat>,
+    conversations: HashMap<Key, Conversation>,
 }
+
+/// The innermost chat that a span is within.
+#[derive(Clone)]
+struct Chat {
+    id: SpanId,
+    is_group: bool,
+    /// Of a group chat, who passes on to all others what each says to it.
+    manager: Option<String>,
+    /// It is a framework's own means.
+    is_internal: bool,
+}
+
+/// In which chat two agents speak to each other; none where in no chat. In a group chat all speak to all.
+type Key = (Option<SpanId>, Option<(String, String)>);
 
 #[derive(Default)]
 struct Conversation {
@@ -28,38 +43,74 @@ struct Said {
 
 impl Detector for PingPong {
     fn see(&mut self, record: &Record, found: &mut Vec<Finding>) {
-        let Record::Event(event) = record else { return };
-        let is_silent = event.attribute(keys::SILENT).and_then(Value::as_bool) == Some(true);
-        if event.kind != EventKind::AgentSendMsg || is_silent {
-            return;
+        match record {
+            Record::SpanStarted(span) => {
+                self.chats.start(span, |around| Chat::of(span).or(around));
+            }
+            Record::Event(event) if event.kind == EventKind::AgentSendMsg => {
+                found.extend(self.hear(event));
+            }
+            Record::SpanEnded(ended) => {
+                self.chats.end(&ended.span);
+                if Chat::of(&ended.span).is_some() {
+                    let id = Some(ended.span.span_id);
+                    self.conversations.retain(|(chat, _), _| *chat != id);
+                }
+            }
+            _ => {}
         }
+    }
+}
+
+impl PingPong {
+    fn hear(&mut self, event: &Event) -> Option<Finding> {
         let name = |key| event.attribute(key).and_then(Value::as_str).map(str::to_owned);
-        let (Some(by), Some(to), Some(words)) = (
-            name(keys::AGENT_SENDER),
-            name(keys::AGENT_RECIPIENT),
-            event.attribute(keys::MESSAGE).and_then(words),
-        ) else {
-            return;
+        let (by, to) = (name(keys::AGENT_SENDER)?, name(keys::AGENT_RECIPIENT)?);
+        let words = event.attribute(keys::MESSAGE).and_then(words)?;
+        let is_silent = event.attribute(keys::SILENT).and_then(Value::as_bool) == Some(true);
+        let key = match self.chats.of(&event.span) {
+            Some(chat) if chat.is_internal || chat.is_passed_on(&by, is_silent) => return None,
+            Some(chat) if chat.is_group => (Some(chat.id), None),
+            None if is_silent => return None,
+            chat => (chat.map(|chat| chat.id), Some(pair(&by, to))),
         };
-        let between = if by < to { (by.clone(), to.clone()) } else { (to.clone(), by.clone()) };
-        for conversation in [between, (String::new(), to)] {
-            let is_known = self.conversations.contains_key(&conversation);
-            if !is_known && self.conversations.len() >= MOST_KEPT {
-                continue;
-            }
-            let said = Said { by: by.clone(), words: words.clone(), span: event.span.span_id };
-            let conversation = self.conversations.entry(conversation).or_default();
-            if let Some((one, two, spans)) = conversation.add(said) {
-                found.push(Finding {
-                    kind: "ping_pong",
-                    text: format!("{one} and {two} say the same to each other again and again"),
-                    spans,
-                    more: Vec::new(),
-                    at: event.span.clone(),
-                    time_unix_ns: event.time_unix_ns,
-                });
-            }
+        if !self.conversations.contains_key(&key) && self.conversations.len() >= MOST_KEPT {
+            return None;
         }
+        let said = Said { by, words, span: event.span.span_id };
+        let (one, two, spans) = self.conversations.entry(key).or_default().add(said)?;
+        Some(Finding {
+            kind: "ping_pong",
+            text: format!("{one} and {two} say the same to each other again and again"),
+            spans,
+            more: Vec::new(),
+            at: event.span.clone(),
+            time_unix_ns: event.time_unix_ns,
+        })
+    }
+}
+
+fn pair(by: &str, to: String) -> (String, String) {
+    if *by < *to { (by.to_owned(), to) } else { (to, by.to_owned()) }
+}
+
+impl Chat {
+    /// The chat that a span is; none where it is another kind.
+    fn of(span: &SpanHead) -> Option<Self> {
+        let is_group = span.kind == SpanKind::GroupChat;
+        let manager = span.attribute("gen_ai.agent.name").and_then(Value::as_str);
+        let internal = span.attribute(keys::AGENT_INTERNAL).and_then(Value::as_bool);
+        (is_group || span.kind == SpanKind::Chat).then(|| Self {
+            id: span.span_id,
+            is_group,
+            manager: manager.map(str::to_owned),
+            is_internal: internal == Some(true),
+        })
+    }
+
+    /// Whether a message in it is another's that is passed on: the manager's copies, or where nobody manages it the silent ones.
+    fn is_passed_on(&self, by: &str, is_silent: bool) -> bool {
+        self.is_group && self.manager.as_deref().map_or(is_silent, |manager| manager == by)
     }
 }
 

@@ -16,6 +16,7 @@ use callboard_core::{Context, EventKind, Message, Record, SpanEnded, SpanHead, S
 use callboard_core::{Status, Value, keys};
 use similar::DiffOp;
 
+use super::places::Places;
 use super::{
     Detector, FINDING_CHANGE, FINDING_INDEX, FINDING_ROLE, FINDING_TOKENS, Finding, MOST_KEPT,
 };
@@ -33,7 +34,7 @@ type Conversation = (String, String, Option<SpanId>);
 /// What each agent's model was last asked in each chat.
 #[derive(Default)]
 pub(super) struct BrokenPrefixes {
-    chats: HashMap<SpanId, Option<SpanId>>,
+    chats: Places<SpanId>,
     open: HashMap<SpanId, (Conversation, Asked)>,
     last: HashMap<Conversation, Asked>,
     told: HashSet<(String, &'static str)>,
@@ -81,12 +82,11 @@ impl Detector for BrokenPrefixes {
 
 impl BrokenPrefixes {
     fn start(&mut self, span: &SpanHead) {
-        if self.chats.len() >= MOST_KEPT {
+        if self.chats.is_full() {
             return;
         }
-        let around = span.parent_span_id.and_then(|parent| *self.chats.get(&parent)?);
-        let chat = if is_conversation(&span.kind) { Some(span.span_id) } else { around };
-        self.chats.insert(span.span_id, chat);
+        let opens = is_conversation(&span.kind).then_some(span.span_id);
+        let chat = self.chats.start(span, |around| opens.or(around));
         let is_internal = span.attribute(keys::AGENT_INTERNAL).and_then(Value::as_bool);
         let (SpanKind::LlmCall, Some(Value::Messages(history)), None | Some(false)) =
             (&span.kind, span.attribute(INPUT_MESSAGES), is_internal)
@@ -107,7 +107,7 @@ impl BrokenPrefixes {
 
     fn end(&mut self, ended: &SpanEnded) -> Option<Finding> {
         let id = ended.span.span_id;
-        self.chats.remove(&id);
+        self.chats.end(&ended.span);
         if is_conversation(&ended.span.kind) {
             self.last.retain(|(_, _, chat), _| *chat != Some(id));
         }

@@ -9,10 +9,10 @@ use super::{Detector, Finding, MOST_KEPT};
 /// So many equal calls are told of.
 const REPEATED: usize = 3;
 
-/// The spans in which each call was made, by the tool's name and its arguments.
+/// The spans in which each call was made, by who ran the tool, the tool's name and its arguments.
 #[derive(Default)]
 pub(super) struct RepeatedToolCalls {
-    calls: HashMap<(String, String), Vec<SpanId>>,
+    calls: HashMap<(String, String, String), Vec<SpanId>>,
 }
 
 impl Detector for RepeatedToolCalls {
@@ -25,7 +25,9 @@ impl Detector for RepeatedToolCalls {
             return;
         };
         let arguments = event.attribute("ag2.function.arguments").map(canonical);
-        let call = (name.to_owned(), arguments.unwrap_or_default());
+        let agent = event.span.attribute("gen_ai.agent.name").and_then(Value::as_str);
+        let agent = agent.unwrap_or_default().to_owned();
+        let call = (agent, name.to_owned(), arguments.unwrap_or_default());
         if !self.calls.contains_key(&call) && self.calls.len() >= MOST_KEPT {
             return;
         }

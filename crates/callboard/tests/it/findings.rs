@@ -3,7 +3,7 @@
 use callboard::testing::MemoryProvider;
 use callboard::{EventKind, Prices, Record, Span, SpanKind, Value, keys};
 
-use crate::recording::{manager, map, say, text};
+use crate::recording::{manager, map, say, say_so, text};
 
 /// The findings of a run: `kind: text`, and how many spans each names.
 fn findings(record: impl FnOnce(&Span)) -> Vec<(String, usize)> {
@@ -58,15 +58,77 @@ fn two_agents_that_say_the_same_to_each_other() {
     assert_eq!(found, one(told, 4));
 }
 
+fn group(run: &Span, manager: Option<&str>) -> Span {
+    let manager = manager.map(|name| ("gen_ai.agent.name".into(), text(name)));
+    run.start_child(SpanKind::GroupChat, Vec::from_iter(manager))
+}
+
 #[test]
 fn two_speakers_of_a_group_that_do() {
+    let told = "ping_pong: jack and emma say the same to each other again and again";
+    for silent in [false, true] {
+        let found = findings(|run| {
+            let group = group(run, Some("manager"));
+            for (by, other) in [("jack", "emma"), ("emma", "jack")].repeat(2) {
+                let round = group.start_child(SpanKind::Round, []);
+                say_so(&round, by, "manager", by, silent);
+                say_so(&round, "manager", other, by, true);
+                say_so(&round, "manager", "cal", by, true);
+                round.end();
+            }
+            group.end();
+        });
+        assert_eq!(found, one(told, 4), "{silent}");
+    }
     let found = findings(|run| {
-        for words in ["one", "two", "one", "two"] {
-            say(run, if words == "one" { "jack" } else { "emma" }, "manager", words);
+        let group = group(run, None);
+        for (by, other) in [("jack", "emma"), ("emma", "jack")].repeat(2) {
+            say(&group, by, other, by);
+            say_so(&group, by, "cal", by, true);
+        }
+        group.end();
+    });
+    assert_eq!(found, one(told, 4), "nobody manages it");
+}
+
+#[test]
+fn two_agents_that_speak_to_a_third_or_in_chats_of_their_own_are_left_alone() {
+    let found = findings(|run| {
+        for round in 0..4 {
+            for agent in ["ann", "ben"] {
+                let chat = run.start_child(SpanKind::Chat, []);
+                say(&chat, "boss", agent, format!("Review {round}"));
+                say(&chat, agent, "boss", "APPROVED");
+                chat.end();
+            }
+            let chat = run.start_child(SpanKind::Chat, []);
+            say(&chat, "boss", "cal", "Ready?");
+            say(&chat, "cal", "boss", "Yes.");
+            chat.end();
         }
     });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_silent_chat_is_listened_to_and_a_frameworks_own_is_not() {
+    let chat_of = |run: &Span, internal: bool| {
+        let chat =
+            run.start_child(SpanKind::Chat, vec![(keys::AGENT_INTERNAL.into(), internal.into())]);
+        for (by, to) in [("jack", "emma"), ("emma", "jack")].repeat(3) {
+            say_so(&chat, by, to, by, true);
+        }
+        chat.end();
+    };
     let told = "ping_pong: jack and emma say the same to each other again and again";
-    assert_eq!(found, one(told, 4));
+    assert_eq!(findings(|run| chat_of(run, false)), one(told, 4));
+    assert_eq!(findings(|run| chat_of(run, true)), []);
+    let replayed = |run: &Span| {
+        for (by, to) in [("jack", "manager"), ("manager", "jack")].repeat(3) {
+            say_so(run, by, to, by, true);
+        }
+    };
+    assert_eq!(findings(replayed), [], "silent, and in no chat");
 }
 
 #[test]
@@ -107,10 +169,33 @@ fn the_same_tool_call_for_the_third_time() {
     assert_eq!(found, one("repeated_tool_call: add was called 3 times with the same arguments", 3));
 }
 
+#[test]
+fn the_same_tool_call_by_different_agents_is_none_of_its_kind() {
+    let found = findings(|run| {
+        for agent in ["ann", "ben", "cal"] {
+            let span = run
+                .start_child(SpanKind::ToolCall, vec![("gen_ai.agent.name".into(), text(agent))]);
+            span.record_event(
+                EventKind::ToolExecution,
+                [("ag2.function.name".into(), "look".into())],
+            );
+            span.end();
+        }
+    });
+    assert_eq!(found, []);
+}
+
 fn hand_off(group: &Span, from: &str, to: &str) {
+    hand_off_by(group, from, to, "ON_CONDITION");
+}
+
+fn hand_off_by(group: &Span, from: &str, to: &str, rule: &'static str) {
     let span = group.start_child(SpanKind::SwarmOnCondition, []);
-    let attributes: Vec<_> =
-        vec![("ag2.swarm.source".into(), text(from)), ("ag2.agent.next_speaker".into(), text(to))];
+    let attributes: Vec<_> = vec![
+        ("ag2.swarm.source".into(), text(from)),
+        ("ag2.agent.next_speaker".into(), text(to)),
+        ("ag2.transition_reason".into(), rule.into()),
+    ];
     span.record_event(EventKind::SwarmTransition, attributes);
     span.end();
 }
@@ -125,6 +210,19 @@ fn hand_offs_that_go_round_twice() {
         }
     });
     assert_eq!(found, one("hand_off_cycle: hand-offs go round: ana → ben → cal → ana", 6));
+}
+
+#[test]
+fn turns_in_a_fixed_order_are_no_circle() {
+    let rounds = |run: &Span, last: &'static str| {
+        for _ in 0..4 {
+            hand_off_by(run, "ana", "ben", "AFTER_WORK");
+            hand_off_by(run, "ben", "ana", last);
+        }
+    };
+    assert_eq!(findings(|run| rounds(run, "AFTER_WORK")), []);
+    let told = "hand_off_cycle: hand-offs go round: ana → ben → ana";
+    assert_eq!(findings(|run| rounds(run, "REPLY_RESULT")), one(told, 4));
 }
 
 #[test]
@@ -143,10 +241,16 @@ fn hand_offs_to_and_fro_by_way_of_others_are_no_circle() {
     assert_eq!(found, []);
 }
 
-/// A group chat in which these are chosen in turn; each choice and each reply costs what is given.
-fn group_chat(run: &Span, chosen: &[&str], choice_usd: f64, reply_usd: f64) {
-    let agents: Vec<Value> = ["ana", "ben", "cal", "_Group_Tool_Executor"].map(Value::from).into();
-    let group = run.start_child(SpanKind::GroupChat, vec![("ag2.agents".into(), agents.into())]);
+/// A group chat in which these are chosen in turn; each choice and each reply costs what is given, or is unpriced.
+fn group_chat(run: &Span, chosen: &[&str], choice_usd: Option<f64>, reply_usd: Option<f64>) {
+    let names =
+        |names: &[&str]| Value::from(names.iter().map(|name| text(name)).collect::<Vec<_>>());
+    let attributes = vec![
+        ("ag2.agents".into(), names(&["ana", "ben", "_cal", "executor", "opener"])),
+        ("callboard.groupchat.internal_agents".into(), names(&["executor"])),
+        ("callboard.groupchat.opened_by".into(), "opener".into()),
+    ];
+    let group = run.start_child(SpanKind::GroupChat, attributes);
     for name in chosen {
         let round = group.start_child(SpanKind::Round, []);
         let selection = round.start_child(SpanKind::GroupchatSelectSpeaker, []);
@@ -159,34 +263,60 @@ fn group_chat(run: &Span, chosen: &[&str], choice_usd: f64, reply_usd: f64) {
     group.end();
 }
 
-fn pay(parent: &Span, usd: f64) {
+fn pay(parent: &Span, usd: Option<f64>) {
     let call = parent.start_child(SpanKind::LlmCall, []);
-    call.record_event(EventKind::Cost, [(keys::COST.into(), usd.into())]);
+    let attribute = match usd {
+        Some(usd) => (keys::COST.into(), usd.into()),
+        None => (keys::COST_UNPRICED.into(), true.into()),
+    };
+    call.record_event(EventKind::Cost, [attribute]);
     call.end();
     parent.end();
 }
 
 #[test]
 fn an_agent_that_is_never_chosen() {
-    let told = "agent_never_chosen: cal was never chosen in 4 selections";
-    assert_eq!(
-        findings(|run| group_chat(run, &["ana", "ben", "ana", "ben"], 0.0, 0.1)),
-        one(told, 4)
-    );
-    assert_eq!(
-        findings(|run| group_chat(run, &["ana", "ben"], 0.0, 0.1)),
-        [],
-        "too few turns to tell"
-    );
-    assert_eq!(findings(|run| group_chat(run, &["ana", "ben", "cal"], 0.0, 0.1)), []);
+    let told = "agent_never_chosen: _cal was never chosen in 4 selections";
+    let chosen = |names: &[&str]| findings(|run| group_chat(run, names, Some(0.0), Some(0.1)));
+    assert_eq!(chosen(&["ana", "ben", "ana", "ben"]), one(told, 4));
+    assert_eq!(chosen(&["ana", "ben"]), [], "too few turns to tell");
+    assert_eq!(chosen(&["ana", "ben", "_cal", "ana"]), []);
 }
 
 #[test]
 fn choosing_that_costs_more_than_the_work() {
     let told = "costly_selection: choosing who speaks cost $0.600000, what was said $0.300000";
-    let all = ["ana", "ben", "cal"];
-    assert_eq!(findings(|run| group_chat(run, &all, 0.2, 0.1)), one(told, 3));
-    assert_eq!(findings(|run| group_chat(run, &all, 0.1, 0.1)), []);
+    let all = ["ana", "ben", "_cal"];
+    let cost = |choice, reply| findings(|run| group_chat(run, &all, choice, reply));
+    assert_eq!(cost(Some(0.2), Some(0.1)), one(told, 3));
+    assert_eq!(cost(Some(0.1), Some(0.1)), []);
+    assert_eq!(cost(Some(0.2), None), [], "nobody knows what the work cost");
+    assert_eq!(cost(None, Some(0.1)), [], "nor what choosing did");
+}
+
+#[test]
+fn work_in_a_group_within_is_work() {
+    let found = findings(|run| {
+        let group = group(run, None);
+        let round = group.start_child(SpanKind::Round, []);
+        pay(&round.start_child(SpanKind::GroupchatSelectSpeaker, []), Some(0.2));
+        let reply = round.start_child(SpanKind::Reply, []);
+        group_chat(&reply, &["ana"], Some(0.0), Some(0.3));
+        reply.end();
+        round.end();
+        group.end();
+    });
+    assert_eq!(found, []);
+    let told = "costly_selection: choosing who speaks cost $0.300000, what was said $0.200000";
+    let found = findings(|run| {
+        let group = group(run, None);
+        let choice = group.start_child(SpanKind::GroupchatSelectSpeaker, []);
+        group_chat(&choice, &["ana"], Some(0.0), Some(0.3));
+        choice.end();
+        pay(&group.start_child(SpanKind::Reply, []), Some(0.2));
+        group.end();
+    });
+    assert_eq!(found, one(told, 1), "as a group that helps to choose is choosing");
 }
 
 /// Model calls of an agent whose context grows by two messages each time.
@@ -212,4 +342,27 @@ fn a_context_that_grows_by_what_stood_in_it() {
     assert_eq!(findings(|run| ask_again_and_again(run, &idle)), one(told, 3));
     let busy = ["a", "b", "c", "d", "a", "e", "b", "f", "c", "g"];
     assert_eq!(findings(|run| ask_again_and_again(run, &busy)), []);
+}
+
+/// Model calls of an agent that calls a tool with these arguments, one after the other, and is told `ok` each time.
+fn call_tools(run: &Span, arguments: &[&str]) {
+    let mut context = callboard::Context::empty();
+    for (index, arguments) in arguments.iter().enumerate() {
+        let function = map(&[("name", "write".into()), ("arguments", text(arguments))]);
+        let call = map(&[("id", text(&format!("call_{index}"))), ("function", function)]);
+        let asks = map(&[("content", "".into()), ("tool_calls", vec![call].into())]);
+        let answer = map(&[("role", "tool".into()), ("content", "ok".into())]);
+        for message in [asks, answer] {
+            context = context.push(callboard::Message::new(message));
+        }
+        let history = ("gen_ai.input.messages".into(), Value::Messages(context.clone()));
+        run.start_child(SpanKind::LlmCall, vec![history]).end();
+    }
+}
+
+#[test]
+fn a_tool_that_is_called_with_other_arguments_is_something_new() {
+    assert_eq!(findings(|run| call_tools(run, &["a", "b", "c", "d", "e"])), []);
+    let told = "idle_context: what a model is asked grew over 3 calls to 8 messages, and none of it is new";
+    assert_eq!(findings(|run| call_tools(run, &["a", "a", "a", "a", "a"])), one(told, 3));
 }

@@ -18,11 +18,16 @@ pub(crate) fn manager(prices: Prices) -> InstrumentationManager {
 
 /// Records that one agent says something to another, aloud.
 pub(crate) fn say(span: &Span, from: &str, to: &str, message: impl Into<Value>) {
+    say_so(span, from, to, message, false);
+}
+
+/// The same, aloud or not.
+pub(crate) fn say_so(span: &Span, from: &str, to: &str, message: impl Into<Value>, silent: bool) {
     let attributes = vec![
         (keys::AGENT_SENDER.into(), text(from)),
         (keys::AGENT_RECIPIENT.into(), text(to)),
         (keys::MESSAGE.into(), message.into()),
-        (keys::SILENT.into(), false.into()),
+        (keys::SILENT.into(), silent.into()),
     ];
     span.record_event(EventKind::AgentSendMsg, attributes);
 }
