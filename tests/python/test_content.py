@@ -231,6 +231,43 @@ def test_ids_are_left():
     assert "4111111111111111" in repr(recorder.calls)
 
 
+CARD = 4111111111111111
+
+
+def attribute_of(key, value, **options):
+    """What an attribute is recorded as."""
+    manager = InstrumentationManager(**options)
+    recorder = Recorder()
+    manager.register_provider(recorder)
+    with telemetry_context(manager, "value"):
+        callboard.current_span().record_event("told", {key: value})
+    assert manager.flush(10)
+    return recorder.events("told")[0][key]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "left"),
+    [
+        ("mine", {"ann@example.org": 1, "id": "ann@example.org"}, {"[e-mail address]": 1, "id": "[e-mail address]"}),
+        ("mine", [b"ann@example.org", bytearray(b"to \xff ann@x.org")], ["[e-mail address]", "to � [e-mail address]"]),
+        ("mine", b"\xff\x00", b"\xff\x00"),
+        ("mine", {"card": CARD, "count": 411111}, {"card": "[card number]", "count": 411111}),
+        ("mine", CARD + 1, CARD + 1),
+        ("ag2.message", {"id": CARD, "content": CARD}, {"id": CARD, "content": "[card number]"}),
+        ("gen_ai.tool.call.arguments", {"ann@x.org": {"id": CARD}}, {"[e-mail address]": {"id": "[card number]"}}),
+        ("ag2.rounds_max", CARD, CARD),
+    ],
+)
+def test_keys_bytes_and_numbers(key, value, left):
+    assert attribute_of(key, value, redact=redaction.READY) == left
+
+
+def test_bytes_are_cut_as_text_is():
+    assert attribute_of("ag2.message", b"0123456789", capture_content=4).startswith("0123")
+    assert attribute_of("ag2.message", b"0123", capture_content=4) == b"0123"
+    assert attribute_of("mine", b"0123456789", capture_content=4) == b"0123456789"
+
+
 def test_a_run_is_of_a_session_a_user_and_tags():
     manager = InstrumentationManager()
     recorder = Recorder()

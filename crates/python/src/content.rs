@@ -18,6 +18,13 @@ const MODELS_HISTORY: &str = "gen_ai.input.messages";
 /// What is told of a message that is not recorded.
 const OF_A_MESSAGE: [&str; 3] = ["role", "name", "tool_call_id"];
 
+/// What the names of our own attributes begin with: AG2's draft, OpenTelemetry's conventions, callboard. The names of what is in
+/// them are known, and so is what a number in them says; in a program's own attributes nothing is.
+const OURS: [&str; 4] = ["ag2.", "callboard.", "exception.", "gen_ai."];
+
+/// From so many on a number is long enough to tell something by its digits.
+const LONG_NUMBER: u64 = 1_000_000;
+
 /// What stands for a text that could not be redacted: it may hold what must not be told.
 const NOT_REDACTED: &str = "[redaction failed]";
 
@@ -58,10 +65,12 @@ impl ContentPolicy {
         if is_content && self.most_chars == Some(0) {
             return Value::Null;
         }
+        let is_ours = OURS.iter().any(|beginning| key.starts_with(beginning));
         let rules = Rules {
             redact: self.redact.as_ref().filter(|_| !is_id(key)),
             most_chars: self.most_chars.filter(|_| is_content),
-            in_message: !is_free(key),
+            in_message: is_ours && !is_free(key),
+            reads_numbers: is_content || !is_ours,
         };
         rules.apply(py, value)
     }
@@ -73,7 +82,8 @@ impl ContentPolicy {
             Some(0) => (without_words(&value), None),
             most_chars => (value, most_chars),
         };
-        let rules = Rules { redact: self.redact.as_ref(), most_chars, in_message: true };
+        let redact = self.redact.as_ref();
+        let rules = Rules { redact, most_chars, in_message: true, reads_numbers: true };
         Message::shortened(rules.apply(py, value), said_bytes)
     }
 
@@ -116,12 +126,22 @@ struct Rules<'a> {
     most_chars: Option<usize>,
     /// Whether the value is a message or a part of one, in which some entries are no content.
     in_message: bool,
+    /// Whether a long number is read as its digits; it may be a card's.
+    reads_numbers: bool,
 }
 
 impl Rules<'_> {
     fn apply(self, py: Python<'_>, value: Value) -> Value {
         match value {
             Value::Text(text) => Value::Text(self.apply_to_text(py, text)),
+            Value::Bytes(ref bytes) => {
+                let text = Text::from(String::from_utf8_lossy(bytes).into_owned());
+                self.applied_or(py, text, value.clone())
+            }
+            Value::Int(number) if self.reads_numbers && number.abs_diff(0) >= LONG_NUMBER => {
+                let digits = Text::from(number.to_string());
+                Self { most_chars: None, ..self }.applied_or(py, digits, value)
+            }
             Value::List(values) => {
                 Value::List(values.iter().map(|value| self.apply(py, value.clone())).collect())
             }
@@ -135,6 +155,12 @@ impl Rules<'_> {
         }
     }
 
+    /// What a value without words of its own becomes: itself, where nothing is done with the text that it reads as.
+    fn applied_or(self, py: Python<'_>, text: Text, value: Value) -> Value {
+        let applied = self.apply_to_text(py, text.clone());
+        if applied == text { value } else { Value::Text(applied) }
+    }
+
     fn apply_to_text(self, py: Python<'_>, text: Text) -> Text {
         let text = self.redact.map_or_else(|| text.clone(), |redact| redacted(py, &text, redact));
         self.most_chars.map_or_else(|| text.clone(), |most| cut_to_chars(&text, most))
@@ -145,9 +171,13 @@ impl Rules<'_> {
             redact: self.redact.filter(|_| !(self.in_message && is_id(&key))),
             most_chars: self.most_chars.filter(|_| !(self.in_message && is_form(&key))),
             in_message: self.in_message && !is_free(&key),
+            ..self
         };
         let value = rules.apply(py, value);
-        (key, value)
+        match self.redact.filter(|_| !self.in_message) {
+            Some(redact) => (Key::from(redacted(py, &key, redact).to_string()), value),
+            None => (key, value),
+        }
     }
 }
 
