@@ -58,6 +58,11 @@ class GroupRun(Scope):
             self.speaker = last_speaker
         return None if internal(selected) else self.speaker or last_speaker
 
+    def take(self, hand_off: Any) -> None:
+        """Take up a hand-off that decides who speaks next; it overrides the others."""
+        for begun in self.hand_offs:
+            begun.is_overridden = begun is not hand_off
+
     def hand_over(self, chosen: Any, error: BaseException | None = None) -> None:
         """End the hand-offs that have begun: the next speaker is chosen, or nobody is."""
         begun, self.hand_offs = self.hand_offs, []

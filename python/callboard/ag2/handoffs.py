@@ -5,23 +5,26 @@ A hand-off begins in one turn of a group chat and shows in the choice of the nex
     ON_CONDITION           the model called a function that AG2 made of the condition
     REPLY_RESULT           a tool said who is to go on
     ON_CONTEXT_CONDITION   a condition on the group's variables held before the agent replied
+    Guardrail              a guardrail stopped what the agent was given, or what it said
     AFTER_WORK             the agent had nothing more to hand off: its own rule applies, or the group's
 
 Its span is therefore the group chat's child, not a turn's: it runs from the tool's start, or from the evaluation
-of the condition, to the choice. Where AG2 resolves a target, `Selection` is told which rule it belongs to.
+of the condition, to the choice. Where two begin in one turn, AG2 takes the later one. Where it resolves a target,
+`Selection` is told which rule that belongs to.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from callboard import EventKind, SpanContext, SpanKind
+from callboard import EventKind, SpanContext, SpanKind, current_span
+from callboard._load import native
 
 from . import keys
 from .agents import name_of
-from .groups import GroupRun
+from .groups import GROUP, GroupRun
 from .patching import Patches, Steps
-from .scope import current, enclosing
+from .scope import Scope, current, enclosing
 from .selection import Selection
 
 UTILS = "autogen.agentchat.group.group_utils"
@@ -32,13 +35,15 @@ def install(patches: Patches) -> None:
     """Watch targets of hand-offs being set and resolved, and why a next speaker is determined."""
     patches.wrap_function(f"{UTILS}:determine_next_agent", patches.watcher(determined))
     patches.watch(f"{TARGET}.resolve", resolved, overrides=True)
-    patches.watch("autogen.agentchat.group.group_tool_executor:GroupToolExecutor.set_next_target", context_condition)
+    patches.watch("autogen.agentchat.group.group_tool_executor:GroupToolExecutor.set_next_target", target_set)
+    for name in ("_run_input_guardrails", "_run_output_guardrails"):
+        patches.watch(f"{GROUP}.{name}", guardrails)
 
 
 class HandOff:
     """A hand-off that has begun, until the next speaker is chosen."""
 
-    __slots__ = ("about", "reason", "span", "target")
+    __slots__ = ("about", "is_overridden", "reason", "span", "target")
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class HandOff:
     ) -> None:
         self.target = target
         self.reason = reason
+        self.is_overridden = False
         self.about = {
             keys.SWARM_SOURCE: name_of(source),
             keys.SWARM_SOURCE_ID: str(id(source)),
@@ -68,8 +74,12 @@ class HandOff:
         run.hand_offs.append(self)
 
     def end(self, chosen: Any, error: BaseException | None = None) -> None:
-        """SWARM_TRANSITION: the next speaker is chosen, or nobody is as the chat ends here."""
+        """SWARM_TRANSITION: the next speaker is chosen, or nobody is as the chat ends here; none where overridden."""
         if self.span is None:
+            return
+        if self.is_overridden:
+            self.span.set_attribute(keys.SWARM_OVERRIDDEN, True)
+            self.span.end(error)
             return
         if chosen is not None:
             self.about[keys.NEXT_SPEAKER] = name_of(chosen)
@@ -90,14 +100,38 @@ def tool_result(executor: Any, function_name: Any, result: Any, started_ns: int)
     HandOff(run, source, target, target.display_name(), condition_of(rule), reason, started_ns)
 
 
-def context_condition(function: str, executor: Any, /, next_target: Any, *args: Any, **kwargs: Any) -> Steps:
-    """A condition on the group's variables holds: the agent hands off instead of replying."""
-    attempt, run = current.get(), enclosing(GroupRun)
-    if run is not None and attempt is not None:
-        rule = find(_rules(attempt.agent, "context_conditions"), lambda rule: rule.target is next_target)
-        if rule is not None:
-            name, started_ns = next_target.display_name(), getattr(attempt, "started_ns", None)
-            HandOff(run, attempt.agent, next_target, name, condition_of(rule), "ON_CONTEXT_CONDITION", started_ns)
+class Guards(Scope):
+    """The guardrails of an agent at work."""
+
+    __slots__ = ("rules", "started_ns")
+
+    def __init__(self, span: SpanContext | None, agent: Any, rules: Any) -> None:
+        super().__init__(span, agent)
+        self.rules = rules
+        self.started_ns = native.clock_ns()
+
+
+def guardrails(function: str, group: Any, /, agent: Any, *args: Any, **kwargs: Any) -> Steps:
+    """An agent's guardrails look at what it is given, or at what it says."""
+    rules = agent.input_guardrails if "input" in function else agent.output_guardrails
+    if rules:
+        current.set(Guards(current_span(), agent, rules))
+        yield None
+
+
+def target_set(function: str, executor: Any, /, next_target: Any, *args: Any, **kwargs: Any) -> Steps:
+    """A guardrail is activated; or a condition on the group's variables holds, and the agent hands off at once."""
+    scope, run = current.get(), enclosing(GroupRun)
+    if run is None or scope is None:
+        return
+    if isinstance(scope, Guards):
+        rules, reason = scope.rules, "Guardrail"
+    else:
+        rules, reason = _rules(scope.agent, "context_conditions"), "ON_CONTEXT_CONDITION"
+    rule = find(rules, lambda rule: rule.target is next_target)
+    if rule is not None:
+        name, started_ns = next_target.display_name(), getattr(scope, "started_ns", None)
+        HandOff(run, scope.agent, next_target, name, condition_of(rule), reason, started_ns)
     return
     yield
 
@@ -124,7 +158,7 @@ def determined(
     elif "tool_calls" in last:
         selection.reason = "Tool calls"
     elif forced is not None:
-        selection.reason = "Guardrail"
+        selection.reason = "REPLY_RESULT"
     elif not tool_executor.has_next_target():
         selection.reason = "Return after tool calls" if last["role"] == "tool" else "Return after user"
     yield None
@@ -133,16 +167,16 @@ def determined(
 def resolved(function: str, target: Any, /, groupchat: Any, current_agent: Any, *args: Any, **kwargs: Any) -> Steps:
     """A target becomes a speaker: a hand-off that began before, or the rule for when an agent's work is done."""
     selection = current.get()
-    if not isinstance(selection, Selection) or selection.reason == "Guardrail":
-        return
     run = enclosing(GroupRun)
-    if run is None:
+    if not isinstance(selection, Selection) or run is None:
         return
-    began = find(run.hand_offs, lambda hand_off: hand_off.target is target)
+    began = find(reversed(run.hand_offs), lambda hand_off: hand_off.target is target)
     if began is None:
         rule = find(_rules(current_agent, "after_works"), lambda rule: rule.target is target)
         words = target.display_name(), condition_of(rule)
-        began = HandOff(run, current_agent, target, *words, "AFTER_WORK", selection.started_ns)
+        reason = "REPLY_RESULT" if selection.reason == "REPLY_RESULT" else "AFTER_WORK"
+        began = HandOff(run, current_agent, target, *words, reason, selection.started_ns)
+    run.take(began)
     selection.reason = began.reason
     return
     yield

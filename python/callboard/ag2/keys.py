@@ -65,6 +65,7 @@ SWARM_SOURCE = "ag2.swarm.source"
 SWARM_SOURCE_ID = "ag2.swarm.source.id"
 SWARM_TARGET = "ag2.swarm.target"
 SWARM_CONDITION = "ag2.swarm.condition"
+SWARM_OVERRIDDEN = "callboard.swarm.overridden"
 
 SUMMARY = "ag2.summary"
 SUMMARY_FUNCTION = "ag2.summary.function"

@@ -42,7 +42,7 @@ class Selection(Tally):
         self.last_speaker = last_speaker
         self.candidates: Any = None
         self.reason: str | None = None
-        self.used: dict[str, Any] = {}
+        self.used: set[str] = set()
         self.started_ns = native.clock_ns()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -52,13 +52,12 @@ class Selection(Tally):
 
     def explained(self) -> str | None:
         """Say why the selection went as it did, in the draft's words."""
-        method, used = self.group.speaker_selection_method, self.used
+        method = self.group.speaker_selection_method
         if callable(method) and self.candidates is self.group.agents:
             return self.reason or f"Callable, {name_of_callable(method)}"
         for name, words in _METHODS.items():
-            if name in used:
-                answered = name != "manual_select_speaker" or used[name] is not None
-                return words if answered else "Next agent as user didn't select it manually"
+            if name in self.used:
+                return _UNANSWERED.get(name, words) if "next_agent" in self.used else words
         if self.candidates is None or len(self.candidates) != 1:
             return None
         if _asks_for_function(self.group):
@@ -125,12 +124,12 @@ def candidates(function: str, group: Any, /, *args: Any, **kwargs: Any) -> Steps
 
 
 def method(function: str, group: Any, /, *args: Any, **kwargs: Any) -> Steps:
-    """Keep which of AG2's methods a selection used, and what it gave."""
+    """Keep which of AG2's methods a selection used."""
     scope = current.get()
     if isinstance(scope, Selection) and scope.group is group:
-        scope.used.setdefault(function, None)
-        result, _ = yield None
-        scope.used[function] = result
+        scope.used.add(function)
+    return
+    yield
 
 
 def _asks_for_function(group: Any) -> bool:
@@ -146,4 +145,11 @@ _METHODS = {
     "manual_select_speaker": "Manually selected by user",
     "random_select_speaker": "Random selection",
     "next_agent": "Round robin selection",
+}
+
+# The same, where they named nobody, and the next agent in the list was taken.
+_UNANSWERED = {
+    "_auto_select_speaker": "Next agent as model didn't select one",
+    "a_auto_select_speaker": "Next agent as model didn't select one",
+    "manual_select_speaker": "Next agent as user didn't select it manually",
 }

@@ -107,8 +107,10 @@ def determined(
     elif "tool_calls" in last:
         selection.reason = "Tool calls"
     elif waiting is not None:
-        began = find(run.hand_offs, lambda hand_off: hand_off.target is waiting)
-        selection.reason = began.reason if began is not None else None
+        began = find(reversed(run.hand_offs), lambda hand_off: hand_off.target is waiting)
+        if began is not None:
+            run.take(began)
+            selection.reason = began.reason
     elif last.get("role") == "tool":
         selection.reason = "Return after tool calls"
     elif user_agent is not None and last_speaker is user_agent:

@@ -20,6 +20,7 @@ from autogen.agentchat.group import (
     StringLLMCondition,
     TerminateTarget,
 )
+from autogen.agentchat.group.guardrails import RegexGuardrail
 from autogen.agentchat.group.patterns import AutoPattern, DefaultPattern, RoundRobinPattern
 from autogen.agentchat.group.targets.group_manager_target import GroupManagerTarget
 from conftest import began_with_its_evaluation, llm_config, served, speaker, untraced
@@ -269,6 +270,45 @@ async def test_to_another_group(mode, recorder, traced, serve):
     assert [reply["ag2.agent.recipient"] for reply in within.all("reply")] == ["ben"]
     assert transitions(recorder)[0] == ("ana", "wrapped_group_ana_1", "ON_CONDITION", "When it is deep")
     assert recorder.spent() == served(*servers)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_last_of_two_hand_offs_is_the_one(mode, recorder, traced, serve):
+    """Both tools of one answer are run, and AG2 takes the last one's target."""
+    both = Answer(tool_calls=[ToolCall("transfer_to_bea_1"), ToolCall("transfer_to_cal_2")])
+    with traced():
+        ana = speaker("ana", serve(both))
+        bea, cal = (speaker(name, None, default_auto_reply=name) for name in ("bea", "cal"))
+        for agent in (bea, cal):
+            prompt = StringLLMCondition(prompt=f"For {agent.name}")
+            ana.handoffs.add_llm_condition(OnCondition(target=AgentTarget(agent), condition=prompt))
+        pattern = DefaultPattern(initial_agent=ana, agents=[ana, bea, cal], group_after_work=TerminateTarget())
+        await group_chat(pattern, mode)
+    first, second, after = recorder.root.all("swarm_on_condition")
+    assert (first["ag2.swarm.target"], first["callboard.swarm.overridden"], first.events) == ("bea", True, [])
+    assert (second["ag2.swarm.target"], second.attributes.get("callboard.swarm.overridden")) == ("cal", None)
+    assert second.event("swarm_transition")["ag2.agent.next_speaker"] == "cal"
+    assert after["ag2.swarm.source"] == "cal"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["input", "output"])
+async def test_a_guardrail(kind, mode, recorder, traced, serve):
+    """What an agent is given, or what it says, is stopped, and somebody else goes on."""
+    with traced():
+        ana = speaker("ana", serve("The secret is 42."))
+        bea, cal = (speaker(name, None, default_auto_reply=name) for name in ("bea", "cal"))
+        guardrail = RegexGuardrail("secrets", "secret", AgentTarget(cal), "Stopped.")
+        getattr(ana, f"register_{kind}_guardrail")(guardrail)
+        ana.handoffs.set_after_work(AgentTarget(bea))
+        pattern = DefaultPattern(initial_agent=ana, agents=[ana, bea, cal], group_after_work=TerminateTarget())
+        await group_chat(pattern, mode, messages="Tell the secret.")
+    assert transitions(recorder) == [("ana", "cal", "Guardrail", "secret"), ("cal", "Terminate", "AFTER_WORK", None)]
+    first = recorder.root.all("swarm_on_condition")[0]
+    assert first.event("swarm_transition")["ag2.agent.next_speaker"] == "cal"
+    reasons = [span.attributes.get("ag2.transition_reason") for span in recorder.root.all("groupchat_select_speaker")]
+    assert reasons == ["Initial agent", "Guardrail", None]
+    assert len(recorder.root.all("llm_call")) == (kind == "output")
 
 
 def test_conditions_in_words(recorder, traced):

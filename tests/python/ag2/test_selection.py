@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from autogen import GroupChat, GroupChatManager
-from conftest import speaker
+from conftest import llm_config, speaker
+from test_chat import MODES, chat
 
 
 @pytest.fixture
@@ -71,6 +72,23 @@ def test_by_a_function(selections):
 def test_by_a_function_that_names_a_method(selections):
     [first, _] = selections(lambda last_speaker, group: "round_robin")
     assert first == ("ana", "bea", "Round robin selection", "callable", ALL)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("answer", ["cal", "nobody"])
+async def test_by_a_model(answer, mode, recorder, traced, serve):
+    with traced():
+        agents = [speaker(name, None, default_auto_reply=f"I am {name}") for name in ALL]
+        group = GroupChat(agents, [], max_round=2, max_retries_for_selecting_speaker=1)
+        manager = GroupChatManager(group, llm_config=llm_config(serve(answer, answer)))
+        await chat(agents[0], manager, mode, message="Go.")
+    [selection] = recorder.root.all("groupchat_select_speaker")
+    assert (selection["ag2.agent.selected"], selection["ag2.transition_reason"]) == (
+        ("cal", "Auto speaker selection") if answer == "cal" else ("bea", "Next agent as model didn't select one")
+    )
+    assert len(selection.all("llm_call")) == (1 if answer == "cal" else 2)
+    [transition] = recorder.root.found("agent_transition")
+    assert transition["ag2.transition_reason"] == selection["ag2.transition_reason"]
 
 
 def test_one_candidate(selections):
