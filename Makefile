@@ -44,8 +44,9 @@ interop: $(INTEROP)/otelcol $(INTEROP)/jaeger $(STAMPS)/native-dev ## test again
 	$(PY) -m pytest -rs --timeout 300 tests/interop
 
 .PHONY: ag2-tests
-ag2-tests: ag2-checkout target/venvs/ag2-own/ready $(STAMPS)/native-dev ## run AG2's own tests without callboard and with it: AG2_TESTS=its repository
+ag2-tests: ag2-checkout target/venvs/ag2-own/ready target/venvs/ag2-own-v1/ready $(STAMPS)/native-dev ## run AG2's own tests without callboard and with it: AG2_TESTS=its repository
 	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
+	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own-v1/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
 
 .PHONY: bench
 bench: $(STAMPS)/native-release target/venvs/ag2-$(AG2_V1)/ready ## measure callboard beside the OpenTelemetry SDKs
@@ -99,6 +100,8 @@ PINS := python/requirements/tests.txt python/requirements/constraints.txt
 
 .venv/ready: python/requirements/dev.txt $(PINS)
 	@scripts/venv $(@D) $<
+
+target/venvs/ag2-own-v1/ready: python/requirements/ag2-$(AG2_V1).txt
 
 target/venvs/ag2-%/ready: python/requirements/ag2-%.txt $(PINS)
 	@scripts/venv $(@D) $<

@@ -1,6 +1,6 @@
 """Runs AG2's own tests twice, without callboard and with it, and says which come out otherwise: `make ag2-tests`.
 
-They run against the installed AG2, in a folder of their own, which is removed afterwards. Exits with 1 where a test
+They run against the installed AG2, classic or 1.x, in a folder of their own, which is removed afterwards. Exits with 1 where a test
 differs, and where callboard complained of something in itself. A test that fails on both sides is AG2's own affair.
 """
 
@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-SELECTION = (
+CLASSIC = (
     "test/agentchat",
     "test/agents/experimental/reasoning",
     "test/io",
@@ -27,6 +28,22 @@ SELECTION = (
     "test/tools",
 )
 """What of AG2's tests is about what callboard watches."""
+V1 = ("test/beta",)
+"""The tests of `autogen.beta`, which became AG2 1.x."""
+V1_NAMES = (("from autogen import beta", "import ag2 as beta"), ("autogen.beta", "ag2"))
+V1_CONFTEST = """
+from unittest.mock import AsyncMock, MagicMock
+import pytest
+
+@pytest.fixture
+def mock():
+    return MagicMock()
+
+@pytest.fixture
+def async_mock():
+    return AsyncMock()
+"""
+"""What those tests take of the fixtures of all, which import `autogen`."""
 ELSEWHERE = ("openai", "gemini", "anthropic", "deepseek", "ollama", "docker", "integration", "aux_neg_flag")
 """AG2's markers of tests that ask a real service or need another program."""
 PLUGINS = {"without": (), "with": ("-p", "callboard_around")}
@@ -59,10 +76,14 @@ def run(checkout: Path, folder: Path, *plugins: str) -> Outcomes:
     """One run of the selection, in a copy: some of the tests leave files behind."""
     shutil.copytree(checkout / "test", folder / "test")
     shutil.copy(checkout / "pyproject.toml", folder)
+    is_v1 = find_spec("ag2") is not None
+    if is_v1:
+        rename(folder / "test")
     written = folder / "outcomes.json"
-    markers = f"not ({' or '.join(ELSEWHERE)})"
+    selection = ("-m", f"not ({' or '.join(ELSEWHERE)})", *(V1 if is_v1 else CLASSIC))
     own = ("-p", "no:cacheprovider", "-p", "outcomes", "--outcomes", str(written), *plugins)
-    command = (sys.executable, "-m", "pytest", "--quiet", "--tb=short", *own, "-m", markers, *SELECTION)
+    quietly = ("--quiet", "--tb=short", "--continue-on-collection-errors")
+    command = (sys.executable, "-m", "pytest", *quietly, *own, *selection)
     paths = (str(Path(__file__).parent.resolve()), *filter(None, [os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -70,6 +91,16 @@ def run(checkout: Path, folder: Path, *plugins: str) -> Outcomes:
         sys.exit(f"AG2's tests did not run:\n{finished.stdout}{finished.stderr}")
     outcomes: Outcomes = json.loads(written.read_text())
     return outcomes
+
+
+def rename(tests: Path) -> None:
+    """Have the tests of `autogen.beta` import AG2 1.x."""
+    for file in tests.joinpath("beta").rglob("*.py"):
+        text = file.read_text()
+        for before, after in V1_NAMES:
+            text = text.replace(before, after)
+        file.write_text(text)
+    tests.joinpath("conftest.py").write_text(V1_CONFTEST)
 
 
 def differing(without: dict[str, list[str]], around: dict[str, list[str]]) -> list[str]:
