@@ -171,6 +171,59 @@ Question
    └─ summary: Jack → Emma
 """
 
+STREAMING = """
+The first piece took less than a second.
+Cost summary: 0.000011 (1 cost events)
+"""
+
+RESPONSE_CACHE = """
+The service was asked 1 time.
+Cost summary: 0.000008 (1 cost events)
+Saved by the cache: 0.000008
+"""
+
+FALLBACK = """
+Asked:
+  gpt-4o-mini: InternalServerError: Error code: 500
+  gpt-4o: answered
+Cost summary: 0.000135 (1 cost events)
+"""
+
+GUARDRAILS = r"""
+Hand-offs:
+  Desk -> Guard: Guardrail (\b[0-9]{4}\b)
+  Guard -> Terminate: AFTER_WORK
+"""
+
+FINDINGS = """
+Found:
+  ping_pong: Joiner and Smith say the same to each other again and again
+  repeated_tool_call: stock was called 3 times with the same arguments
+"""
+
+CAPTAIN = """
+Answer: 42 it is.
+Made:
+  Captain
+  CaptainAgent (AG2's own)
+  Expert_summoner (AG2's own)
+  User
+  Ada
+  Bob
+  chat_manager
+Cost summary: 0.000531 (10 cost events)
+  CaptainAgent: 56%
+  Expert_summoner: 30%
+  Bob: 13%
+"""
+
+SWARM = """
+Hand-offs:
+  Desk -> Clerk: ON_CONDITION (When it is about an order)
+  Clerk -> Boss: REPLY_RESULT
+  Boss -> TERMINATE: AFTER_WORK
+"""
+
 SAMPLES = {
     "group_chat": GROUP_CHAT,
     "nested_chat": NESTED_CHAT,
@@ -182,9 +235,18 @@ SAMPLES = {
     "run_in_thread": RUN_IN_THREAD,
     "code_execution": CODE_EXECUTION,
     "reasoning": REASONING,
+    "captain": CAPTAIN,
+    "guardrails": GUARDRAILS,
+    "response_cache": RESPONSE_CACHE,
+    "fallback": FALLBACK,
+    "findings": FINDINGS,
 }
 if find_spec("a2a") is not None:  # Of the supported versions, the newest is tested with it.
     SAMPLES["remote_agent"] = REMOTE_AGENT
+if find_spec("autogen.llm_clients") is not None:  # AG2 0.9 counts streamed tokens by a vocabulary that it downloads.
+    SAMPLES["streaming"] = STREAMING
+if find_spec("autogen.agentchat.contrib.swarm_agent") is not None:  # It is there through 0.13.
+    SAMPLES["swarm"] = SWARM
 
 
 @pytest.mark.parametrize(("sample", "printed"), SAMPLES.items(), ids=SAMPLES)

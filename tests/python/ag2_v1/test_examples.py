@@ -16,6 +16,25 @@ The train to Oslo is 49 euros. Go to the opera, and climb its roof.
 
 Cost: $0.000110 (3 cost events)
 """,
+    "v1_gather.py": """\
+Painter: A gull.
+Writer: Salt on the rail, and the gull is unimpressed.
+Composer: C, G, A minor, F.
+
+Cost summary: 0.000020 (3 cost events)
+  Composer: 37%
+  Painter: 19%
+  Writer: 43%
+""",
+    "v1_retries.py": """\
+On the third try, as usual.
+
+Attempts:
+  InternalServerError: Error code: 500
+  RateLimitError: Error code: 429
+  answered
+Cost summary: 0.000007 (1 cost events)
+""",
     "v1_network.py": """\
 Cost summary: 0.000430 (1 cost events)
 
