@@ -262,3 +262,12 @@ def test_a_sample(sample: str, printed: str, tmp_path: Path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(printed)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif("swarm" in SAMPLES, reason="this version of AG2 has swarms")
+def test_a_sample_for_another_ag2_says_which():
+    program = [sys.executable, EXAMPLES / "swarm.py"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "This AG2 has no swarm any more: pip install 'ag2[openai]==0.13.4'\n"

@@ -35,6 +35,7 @@ def install(patches: Patches) -> None:
     if is_wanted():
         for module, methods in _CLIENTS.items():
             patches.when_loaded(module, partial(_watch, [f"{module}:{method}" for method in methods]))
+        patches.when_loaded("aiohttp.client", _watch_aiohttp)
 
 
 def _watch(targets: list[str], patches: Patches) -> None:
@@ -59,6 +60,35 @@ def _watch(targets: list[str], patches: Patches) -> None:
         patches.wrap(target, make)
 
 
+def _watch_aiohttp(patches: Patches) -> None:
+    """Its session makes a request of what it is given, and sends it, in one go; so its headers are given."""
+
+    def make(function: Any) -> Any:
+        async def _request(session: Any, *args: Any, **kwargs: Any) -> Any:
+            if patches.live:
+                kwargs = _told(session, kwargs)
+            return await function(session, *args, **kwargs)
+
+        return _request
+
+    patches.wrap("aiohttp.client:ClientSession._request", make)
+
+
+def _told(session: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request is given, with the header added, if it asks a model or a remote agent."""
+    try:
+        parent = traceparent()
+        if parent is not None and HEADER not in session.headers:
+            from multidict import CIMultiDict  # aiohttp's own: it is loaded
+
+            headers = CIMultiDict(given.get("headers") or ())
+            headers.setdefault(HEADER, parent)
+            return {**given, "headers": headers}
+    except Exception as error:
+        report("a request's traceparent", error)
+    return given
+
+
 def is_wanted() -> bool:
     """Whether the environment leaves it on."""
     chosen = os.environ.get(PROPAGATORS, "").strip()
@@ -68,11 +98,17 @@ def is_wanted() -> bool:
 def tell(request: Any) -> None:
     """Say in a request's headers which span it is made in, if it asks a model or a remote agent."""
     try:
-        span = asking()
-        if span is not None and HEADER not in request.headers:
-            request.headers[HEADER] = f"00-{span.trace_id}-{span.core_span_id}-01"
+        parent = traceparent()
+        if parent is not None and HEADER not in request.headers:
+            request.headers[HEADER] = parent
     except Exception as error:
         report("a request's traceparent", error)
+
+
+def traceparent() -> str | None:
+    """Name the span in which a model, or a remote agent, is being asked now."""
+    span = asking()
+    return None if span is None else f"00-{span.trace_id}-{span.core_span_id}-01"
 
 
 def asking() -> SpanContext | None:

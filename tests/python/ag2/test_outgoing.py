@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import autogen
 import callboard
 import httpx
@@ -108,10 +109,10 @@ def get(server):
         sent = [client.get(url).request, requests.get(url, timeout=10).request]
 
     async def a_get():
-        async with httpx.AsyncClient() as client:
-            return (await client.get(url)).request
+        async with httpx.AsyncClient() as client, aiohttp.ClientSession() as session, session.get(url) as answer:
+            return (await client.get(url)).request, answer.request_info
 
-    return [*sent, asyncio.run(a_get())]
+    return [*sent, *asyncio.run(a_get())]
 
 
 def test_requests_that_ask_no_model_say_nothing(traced, serve):
@@ -127,8 +128,8 @@ def test_requests_that_ask_no_model_say_nothing(traced, serve):
         autogen.register_function(fetch, caller=emma, executor=jack, description="Fetch.")
         jack.initiate_chat(emma, message="Fetch!", max_turns=2)
         sent = get(server)
-    assert len(fetched) == len(sent) == 3
-    assert ["traceparent" in request.headers for request in fetched + sent] == [False] * 6
+    assert len(fetched) == len(sent) == 4
+    assert ["traceparent" in request.headers for request in fetched + sent] == [False] * 8
 
 
 def test_every_client_that_is_watched_says_it_within_a_call(manager, traced, serve):
@@ -136,8 +137,28 @@ def test_every_client_that_is_watched_says_it_within_a_call(manager, traced, ser
     with traced(), manager.start_span(SpanKind.LLM_CALL) as call:
         sent = get(server)
         expected = f"00-{call.trace_id}-{call.core_span_id}-01"
-    assert [request.headers.get("traceparent") for request in sent] == [expected] * 3
-    assert ["traceparent" in request.headers for request in get(server)] == [False] * 3
+    assert [request.headers.get("traceparent") for request in sent] == [expected] * 4
+    assert ["traceparent" in request.headers for request in get(server)] == [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("of_the_session", "of_the_request", "found"),
+    [
+        (None, [("x-a", "1"), ("x-a", "2")], ["1", "2"]),
+        ({"Traceparent": "mine"}, None, "mine"),
+        (None, {"Traceparent": "mine"}, "mine"),
+    ],
+)
+async def test_headers_given_to_aiohttp(of_the_session, of_the_request, found, manager, traced, serve):
+    """They stay, and one of the program's own is the one that is sent."""
+    with traced(), manager.start_span(SpanKind.LLM_CALL):
+        async with (
+            aiohttp.ClientSession(headers=of_the_session) as session,
+            session.get(serve().base_url, headers=of_the_request) as answer,
+        ):
+            sent = answer.request_info.headers
+    assert (sent.getall("x-a") if found != "mine" else sent["traceparent"]) == found
+    assert len(sent.getall("traceparent")) == 1
 
 
 def test_nothing_is_sent_where_the_environment_says_so(traced, serve, monkeypatch):

@@ -72,10 +72,12 @@ impl Groups {
             return;
         }
         if span.kind == SpanKind::GroupChat {
-            let around = self.places.start(span, |around| around);
-            self.groups.insert(span.span_id, Group::of(span, around));
-            let group = Place { group: span.span_id, is_selecting: false };
-            self.places.start(span, |_| Some(group));
+            let mut outer = None;
+            self.places.start(span, |around| {
+                outer = around;
+                Some(Place { group: span.span_id, is_selecting: false })
+            });
+            self.groups.insert(span.span_id, Group::of(span, outer));
             return;
         }
         let is_selection = span.kind == SpanKind::GroupchatSelectSpeaker;
