@@ -245,15 +245,14 @@ impl Pipeline {
         if self.is_lost() {
             return None;
         }
-        let mut bytes = prepare(attributes);
+        let mut bytes = prepare(attributes, is_record);
         let mut queue = lock(&self.queue);
         let held_by_lanes = self.held_bytes.load(Ordering::Relaxed);
-        let queued = queue.bytes();
-        let held = queued + held_by_lanes;
+        let held = queue.held_bytes() + held_by_lanes;
         if held + bytes > self.config.queue_bytes / 4 * 3 {
             let bodies = drop_bodies(attributes);
             self.bodies_dropped.fetch_add(bodies as u64, Ordering::Relaxed);
-            bytes = prepare(attributes);
+            bytes = prepare(attributes, is_record);
         }
         if held + bytes > self.config.queue_bytes || queue.stopping {
             self.dropped.fetch_add(u64::from(is_record), Ordering::Relaxed);
@@ -265,7 +264,7 @@ impl Pipeline {
         let attribute_count = queue.buffers.lay(attributes);
         // What a stuck provider holds is room that the queue does not have.
         let room = self.config.queue_bytes.saturating_sub(held_by_lanes);
-        let wants_waking = queued + bytes > WAKING_BYTES.min(room / 2) && !queue.kicked;
+        let wants_waking = queue.bytes() > WAKING_BYTES.min(room / 4) && !queue.kicked;
         queue.kicked |= wants_waking;
         Some(Room { queue, attribute_count, is_first, wants_waking })
     }
@@ -423,10 +422,16 @@ impl Queue {
         self.buffers.is_empty() && self.earlier.is_empty()
     }
 
-    /// What all of it holds.
+    /// What waits in it takes as records.
     fn bytes(&self) -> usize {
         let earlier = self.earlier.iter().map(|earlier| earlier.buffers.bytes);
         earlier.sum::<usize>() + self.buffers.bytes
+    }
+
+    /// What all of it holds: it counts twice while it waits, as the records are made before the pages are let go of.
+    fn held_bytes(&self) -> usize {
+        let earlier = self.earlier.iter().map(|earlier| earlier.buffers.held_bytes());
+        earlier.sum::<usize>() + self.buffers.held_bytes()
     }
 
     /// How many records wait, changes in a row counted one by one.
@@ -507,23 +512,29 @@ impl Pipeline {
             drop(queue);
             if worker.pace.is_idle() {
                 worker.buffers.let_go();
+                worker.held = None;
             }
             return (None, stopping);
         };
         let (bytes, is_all) = (worker.buffers.bytes, queue.is_empty());
         // Held without a gap, so that the program never sees room that there is not.
-        let held = Batch::new(Vec::new(), last, bytes, self.held_bytes.clone());
+        worker.held = Some(self.hold(last, worker.buffers.held_bytes()));
         let mut runs = lock(&self.runs);
         drop(queue);
-        let mut records = runs.assemble(&mut worker.buffers);
+        let mut records = runs.assemble(&mut worker.buffers, worker.most_pages);
         if is_all {
             runs.forget_old();
         }
         drop(runs);
         worker.process(&mut records);
         let batch = Batch::new(records, last, bytes, self.held_bytes.clone());
-        drop(held);
+        worker.held = Some(self.hold(last, worker.buffers.held_bytes()));
         (Some(Arc::new(batch)), stopping)
+    }
+
+    /// Holds so many bytes, for no record.
+    fn hold(&self, through: u64, bytes: usize) -> Batch {
+        Batch::new(Vec::new(), through, bytes, self.held_bytes.clone())
     }
 
     fn wait_for_turn(&self, pace: &mut Pace) -> MutexGuard<'_, Queue> {
@@ -621,6 +632,10 @@ struct Worker {
     pace: Pace,
     /// Changes places with the queue's buffers.
     buffers: Buffers,
+    /// What these hold.
+    held: Option<Batch>,
+    /// How many pages to keep in them at the most.
+    most_pages: usize,
     processors: Vec<Box<dyn RecordProcessor>>,
     /// A processor's panic was told.
     has_told: bool,
@@ -628,8 +643,14 @@ struct Worker {
 
 impl Worker {
     fn new(config: &PipelineConfig, processors: Vec<Box<dyn RecordProcessor>>) -> Self {
-        let (pace, buffers) = (Pace::new(config), Buffers::default());
-        Self { pace, buffers, processors, has_told: false }
+        Self {
+            pace: Pace::new(config),
+            buffers: Buffers::default(),
+            held: None,
+            most_pages: Buffers::most_kept(config.queue_bytes),
+            processors,
+            has_told: false,
+        }
     }
 
     /// Lets each processor see the records. One that panics has done its work as far as it came.

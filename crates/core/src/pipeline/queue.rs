@@ -12,6 +12,7 @@ use super::sheet::Sheet;
 use crate::event::EventKind;
 use crate::given::{MOST_LAID_BYTES, Recordable};
 use crate::id::SpanId;
+use crate::record::Record;
 use crate::span::{EndedBy, SpanKind, Status};
 use crate::time::UnixNanos;
 use crate::value::{Attribute, Key, Text};
@@ -72,6 +73,7 @@ pub(crate) struct Buffers {
     current: usize,
     /// How many records come of the entries, changes in a row counted one by one.
     records: u64,
+    /// What the entries take as records.
     pub(crate) bytes: usize,
     /// How many pages were in use when they were last drained; it falls by and by.
     pages_of_late: usize,
@@ -109,18 +111,33 @@ enum Form {
     Released,
 }
 
-/// Makes the attributes of a happening ready for the queue; about how many bytes both will take there.
-pub(crate) fn prepare<V: Recordable>(attributes: &mut [(Key, V)]) -> usize {
+/// So many bytes of the allocator's own go with what a record has beside itself.
+const ALLOCATED_WITH: usize = 48;
+
+/// Makes the attributes of a happening ready for the queue; about how many bytes both take once they are a record, or as
+/// long as they lie there where they become none.
+pub(crate) fn prepare<V: Recordable>(attributes: &mut [(Key, V)], is_record: bool) -> usize {
     let sizes = attributes.iter_mut().map(|(_, value)| {
         value.prepare();
         size_of::<Key>() + value.size_bytes()
     });
-    size_of::<Slot>() + sizes.sum::<usize>()
+    let own = if is_record { size_of::<Record>() + ALLOCATED_WITH } else { size_of::<Slot>() };
+    own + sizes.sum::<usize>()
 }
 
 impl Buffers {
     pub(crate) fn is_empty(&self) -> bool {
         self.pages.first().is_none_or(|page| page.slots.is_empty())
+    }
+
+    /// What they hold: as records what lies in them, and all pages but the first, which is always there.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes + self.pages.len().saturating_sub(1) * Page::BYTES
+    }
+
+    /// How many empty pages at the most to keep, so that a bound of so many bytes leaves room for what is in them.
+    pub(crate) fn most_kept(bound_bytes: usize) -> usize {
+        (bound_bytes / 16 / Page::BYTES).clamp(1, Page::MOST_KEPT)
     }
 
     /// How many records come of them, changes in a row counted one by one.
@@ -178,22 +195,23 @@ impl Buffers {
         }
     }
 
-    /// Takes the entries out, each with its attributes. The buffers are empty afterwards and keep some room.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(Entry, Vec<Attribute>)) {
+    /// Takes the entries out, each with its attributes. The buffers are empty afterwards and keep some room: at the most
+    /// so many pages.
+    pub(crate) fn drain(&mut self, most_kept: usize, mut each: impl FnMut(Entry, Vec<Attribute>)) {
         for page in &mut self.pages {
             page.drain(&mut each);
         }
         self.pages.retain(Page::is_of_usual_size);
-        self.make_ready();
+        self.make_ready(most_kept);
         (self.current, self.records, self.bytes) = (0, 0, 0);
     }
 
     /// Keeps pages for what is to come, several times as many as were used of late. Memory that is new takes the system's
     /// time when it is first written, which had better be this thread's than the program's.
-    fn make_ready(&mut self) {
+    fn make_ready(&mut self, most_kept: usize) {
         let used = self.current + 1;
         self.pages_of_late = used.max(self.pages_of_late - self.pages_of_late.div_ceil(16));
-        let wanted = (4 * self.pages_of_late).min(Page::MOST_KEPT);
+        let wanted = (4 * self.pages_of_late).min(most_kept);
         self.pages.truncate(wanted);
         while used > 1 && self.pages.len() < wanted {
             self.pages.push(Page::touched());
@@ -229,6 +247,10 @@ impl Page {
     const SLOTS: usize = 1024;
     const ATTRIBUTES: usize = 2 * Self::SLOTS;
     const TEXT_BYTES: usize = 64 * Self::SLOTS;
+    /// What one of the usual size takes.
+    const BYTES: usize = Self::SLOTS * size_of::<Slot>()
+        + Self::ATTRIBUTES * size_of::<Attribute>()
+        + Self::TEXT_BYTES;
     /// How many empty ones are kept.
     const MOST_KEPT: usize = 32;
 
@@ -278,26 +300,27 @@ impl Page {
         self.attributes.drain(|attributes| {
             for slot in slots {
                 let Slot { span_id, time_unix_ns, parent, run, attribute_count, form } = slot;
-                let mut own = || own_kinds.next().unwrap_or_default();
+                let mut own_kind = || own_kinds.next().unwrap_or_default();
                 let happening = match form {
                     Form::Started(place) => {
-                        let kind =
-                            SpanKind::at(place).unwrap_or_else(|| SpanKind::Custom(own().into()));
+                        let kind = SpanKind::at(place)
+                            .unwrap_or_else(|| SpanKind::Custom(own_kind().into()));
                         Happening::Started { parent, kind }
                     }
                     Form::Changed => Happening::Changed,
                     Form::Went => Happening::Went(statuses.next().unwrap_or_default()),
                     Form::Event(place) => {
-                        let kind =
-                            EventKind::at(place).unwrap_or_else(|| EventKind::Custom(own().into()));
+                        let kind = EventKind::at(place)
+                            .unwrap_or_else(|| EventKind::Custom(own_kind().into()));
                         Happening::Event { kind }
                     }
                     Form::Ended(ended_by) => Happening::Ended(ended_by),
                     Form::Released => Happening::Released,
                 };
-                let attributes = attributes.take(attribute_count.into()).collect();
+                let mut own = Vec::with_capacity(attribute_count.into());
+                own.extend(attributes.take(attribute_count.into()));
                 let span = SpanReference { run, span_id };
-                each(Entry { span, time_unix_ns, happening }, attributes);
+                each(Entry { span, time_unix_ns, happening }, own);
             }
         });
     }
@@ -327,7 +350,7 @@ mod tests {
     const SPAN: SpanReference = SpanReference { run: 3, span_id: SpanId::from_int(5) };
 
     fn push(buffers: &mut Buffers, happening: Happening, mut attributes: Vec<(Key, Given<'_>)>) {
-        prepare(&mut attributes);
+        prepare(&mut attributes, true);
         let count = buffers.lay(&mut attributes);
         buffers.push(SPAN, 7, happening, count);
     }
@@ -352,7 +375,7 @@ mod tests {
         assert_eq!(buffers.records(), 5);
 
         let mut entries = Vec::new();
-        buffers.drain(|entry, attributes| {
+        buffers.drain(Page::MOST_KEPT, |entry, attributes| {
             assert!(entry.span == SPAN && entry.time_unix_ns == 7);
             entries.push((entry.happening, attributes));
         });
@@ -382,7 +405,7 @@ mod tests {
             }
             let set = buffers.attributes_of(SPAN);
             let mut next = 0;
-            buffers.drain(|_, attributes| {
+            buffers.drain(Page::MOST_KEPT, |_, attributes| {
                 assert_eq!(attributes[0].1, Value::Int(next));
                 assert_eq!(attributes[1].1.as_str().map(str::len), Some(next as usize % 2000));
                 assert_eq!(attributes, set[2 * next as usize..][..2]);
@@ -393,11 +416,32 @@ mod tests {
         assert!(buffers.pages.len() <= Page::MOST_KEPT);
         for _ in 0..200 {
             push(&mut buffers, Happening::Changed, vec![]);
-            buffers.drain(|_, _| {});
+            buffers.drain(Page::MOST_KEPT, |_, _| {});
         }
         assert_eq!(buffers.pages.len(), 4, "a burst is forgotten by and by");
         buffers.let_go();
         assert_eq!(buffers.pages.len(), 1);
+    }
+
+    #[test]
+    fn what_waits_counts_as_records_and_with_its_pages() {
+        let mut buffers = Buffers::default();
+        for number in 0..5 * Page::SLOTS as i64 {
+            let mut attributes: Vec<(Key, Given<'_>)> = vec![("number".into(), number.into())];
+            buffers.bytes += prepare(&mut attributes, true);
+            let count = buffers.lay(&mut attributes);
+            buffers.push(SPAN, 7, Happening::Changed, count);
+        }
+        assert_eq!(buffers.pages.len(), 5);
+        assert_eq!(buffers.held_bytes(), buffers.bytes + 4 * Page::BYTES);
+        buffers.drain(Buffers::most_kept(64 << 20), |_, _| {});
+        assert_eq!((buffers.pages.len(), buffers.held_bytes()), (20, 19 * Page::BYTES));
+        buffers.drain(Buffers::most_kept(1 << 20), |_, _| {});
+        assert_eq!(
+            (buffers.pages.len(), buffers.held_bytes()),
+            (1, 0),
+            "little is left of a small bound"
+        );
     }
 
     #[test]
@@ -408,7 +452,7 @@ mod tests {
             push(&mut buffers, Happening::Changed, many(count));
         }
         let mut counts = Vec::new();
-        buffers.drain(|_, attributes| counts.push(attributes.len()));
+        buffers.drain(Page::MOST_KEPT, |_, attributes| counts.push(attributes.len()));
         assert_eq!(counts, [1, 10_000, 2, MOST_ATTRIBUTES]);
         assert!(buffers.pages.iter().all(Page::is_of_usual_size), "an outsized page is let go of");
     }

@@ -57,10 +57,10 @@ impl Runs {
         number
     }
 
-    /// The records of what lies in the buffers, in order.
-    pub(crate) fn assemble(&mut self, buffers: &mut Buffers) -> Vec<Record> {
+    /// The records of what lies in the buffers, in order; these keep so many pages at the most.
+    pub(crate) fn assemble(&mut self, buffers: &mut Buffers, most_kept: usize) -> Vec<Record> {
         let mut records = Vec::with_capacity(buffers.records() as usize);
-        buffers.drain(|entry, attributes| {
+        buffers.drain(most_kept, |entry, attributes| {
             if let Some(run) = self.by_number.get_mut(&entry.span.run) {
                 run.take(entry, attributes, &mut records);
             }
