@@ -5,7 +5,7 @@
     concurrent.futures.Future                what is called back once such work is done
 
 A thread's is what was current where it was started; a worker of an executor has it for each piece of work by itself.
-asyncio, `asyncio.to_thread` and anyio copy the context by themselves.
+asyncio, `asyncio.to_thread` and anyio copy the context by themselves. (docs/decisions/0016)
 """
 
 from __future__ import annotations
