@@ -69,18 +69,22 @@ def _have_run_in(carried: Carried, thread: Any) -> None:
 
 def _submit(function: Any) -> Any:
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        carried = Carried.from_here()
-        return function(self, fn if carried is None else _resumed(carried, fn), *args, **kwargs)
+        return function(self, _going_on(fn), *args, **kwargs)
 
     return submit
 
 
 def _add_done_callback(function: Any) -> Any:
     def add_done_callback(self: Any, fn: Any) -> None:
-        carried = Carried.from_here()
-        function(self, fn if carried is None else _resumed(carried, fn))
+        function(self, _going_on(fn))
 
     return add_done_callback
+
+
+def _going_on(function: Any) -> Any:
+    """Make a function find what is current here, wherever it is called; itself where no run is."""
+    carried = Carried.from_here()
+    return function if carried is None else _resumed(carried, function)
 
 
 def _resumed(carried: Carried, function: Any) -> Any:

@@ -1,6 +1,7 @@
 //! Two agents that send each other the same two messages again and again.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys};
 
@@ -10,12 +11,11 @@ use super::{Detector, Finding, MOST_KEPT, words};
 /// The last messages of each conversation.
 #[derive(Default)]
 pub(super) struct PingPong {
-    chats: Places<Chat>,
+    chats: Places<Arc<Chat>>,
     conversations: HashMap<Key, Conversation>,
 }
 
 /// The innermost chat that a span is within.
-#[derive(Clone)]
 struct Chat {
     id: SpanId,
     is_group: bool,
@@ -45,14 +45,14 @@ impl Detector for PingPong {
     fn see(&mut self, record: &Record, found: &mut Vec<Finding>) {
         match record {
             Record::SpanStarted(span) => {
-                self.chats.start(span, |around| Chat::of(span).or(around));
+                self.chats.start(span, |around| Chat::of(span).map(Arc::new).or(around));
             }
             Record::Event(event) if event.kind == EventKind::AgentSendMsg => {
                 found.extend(self.hear(event));
             }
             Record::SpanEnded(ended) => {
                 self.chats.end(&ended.span);
-                if Chat::of(&ended.span).is_some() {
+                if is_chat(&ended.span) {
                     let id = Some(ended.span.span_id);
                     self.conversations.retain(|(chat, _), _| *chat != id);
                 }
@@ -90,6 +90,10 @@ impl PingPong {
     }
 }
 
+fn is_chat(span: &SpanHead) -> bool {
+    matches!(span.kind, SpanKind::Chat | SpanKind::GroupChat)
+}
+
 fn pair(by: &str, to: String) -> (String, String) {
     if *by < *to { (by.to_owned(), to) } else { (to, by.to_owned()) }
 }
@@ -97,14 +101,13 @@ fn pair(by: &str, to: String) -> (String, String) {
 impl Chat {
     /// The chat that a span is; none where it is another kind.
     fn of(span: &SpanHead) -> Option<Self> {
-        let is_group = span.kind == SpanKind::GroupChat;
-        let manager = span.attribute("gen_ai.agent.name").and_then(Value::as_str);
-        let internal = span.attribute(keys::AGENT_INTERNAL).and_then(Value::as_bool);
-        (is_group || span.kind == SpanKind::Chat).then(|| Self {
+        let text = |key| span.attribute(key).and_then(Value::as_str).map(str::to_owned);
+        let flag = |key| span.attribute(key).and_then(Value::as_bool) == Some(true);
+        is_chat(span).then(|| Self {
             id: span.span_id,
-            is_group,
-            manager: manager.map(str::to_owned),
-            is_internal: internal == Some(true),
+            is_group: span.kind == SpanKind::GroupChat,
+            manager: text("gen_ai.agent.name"),
+            is_internal: flag(keys::AGENT_INTERNAL),
         })
     }
 
