@@ -66,11 +66,21 @@ def logging(endpoint: str) -> Iterator[Side]:
 SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
     side.__name__: side for side in (bare, callboard, tracing, logging)
 }
+OWN = "own_"
+"""Before a side: its agents match triggers themselves."""
 
 
-def comedian(name: str, side: Side) -> ConversableAgent:
+class MatchingItself(ConversableAgent):
+    """An agent that matches triggers itself, though as AG2 does it: so callboard leaves all of that to AG2."""
+
+    def _match_trigger(self, trigger: Any, sender: Any) -> bool:
+        matches: bool = super()._match_trigger(trigger, sender)
+        return matches
+
+
+def comedian(name: str, side: Side, kind: type[ConversableAgent]) -> ConversableAgent:
     # No `base_url`: AG2's `runtime_logging` fails on one.
-    agent = ConversableAgent(
+    agent = kind(
         name,
         system_message=f"Your name is {name} and you are a comedian in a duo.",
         llm_config={"config_list": [{"model": "gpt-4o-mini", "api_key": API_KEY}], "cache_seed": None},
@@ -80,9 +90,9 @@ def comedian(name: str, side: Side) -> ConversableAgent:
     return agent
 
 
-def measured(replies: int, side: Side) -> dict[str, Any]:
+def measured(replies: int, side: Side, kind: type[ConversableAgent]) -> dict[str, Any]:
     """Holds chats of this many replies: first those that warm up, then those that count."""
-    jack, emma = comedian("jack", side), comedian("emma", side)
+    jack, emma = comedian("jack", side, kind), comedian("emma", side, kind)
 
     def chat() -> Any:
         # A turn is a reply of each, but the first, which the initiator begins with the message.
@@ -104,14 +114,16 @@ def measured(replies: int, side: Side) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("side", choices=SIDES)
+    parser.add_argument("side", choices=[before + side for before in ("", OWN) for side in SIDES])
     parser.add_argument("endpoint")
     given = parser.parse_args()
+    name = given.side.removeprefix(OWN)
+    kind = ConversableAgent if given.side == name else MatchingItself
 
     service = Service()
     Completions.create = lambda completions, **asked: service.answer(**asked)
-    with SIDES[given.side](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
-        said = {replies: measured(replies, side) for replies in REPLIES}
+    with SIDES[name](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
+        said = {replies: measured(replies, side, kind) for replies in REPLIES}
     print(json.dumps({**said, "model_calls": service.calls}))
 
 

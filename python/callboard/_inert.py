@@ -130,12 +130,9 @@ class Watch:
     def __init__(self, function: Callable[..., Any] | None = None, *_: object, **__: object) -> None:
         self._function = function
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return None if self._function is None else self._function(*arguments, **named)
-
     def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
         """Call the function."""
-        return self(*arguments, **(named or {}))
+        return None if self._function is None else self._function(*arguments, **(named or {}))
 
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> None:
         """See nothing to watch for."""
@@ -260,18 +257,7 @@ class ReplyFunctions:
         pass
 
     def __get__(self, agent: Any, owner: type[Any] | None = None) -> Any:
-        if agent is None:
-            return self
-        try:
-            return agent.__dict__["_reply_func_list"]
-        except KeyError:
-            raise AttributeError("_reply_func_list") from None
-
-    def __set__(self, agent: Any, registered: object) -> None:
-        agent.__dict__["_reply_func_list"] = registered
-
-    def __delete__(self, agent: Any) -> None:
-        del agent.__dict__["_reply_func_list"]
+        return self if agent is None else agent._reply_func_list
 
 
 class ContentPolicy:

@@ -255,22 +255,25 @@ class Cost:
 
 @final
 class ReplyFunctions:
-    """The attribute `_reply_func_list` of agents: AG2's readers see watched functions while they reply.
+    """What AG2's own readers find in the place of an agent's `_reply_func_list`: watched functions while it replies.
 
     Args:
         switch: whose scope tells who is replying.
-        readers: the code objects of AG2's functions that read it.
         own: of each function of AG2's own: itself, what stands in its place, and whether it is a coroutine function.
         tried: makes what stands in the place of any other function.
+        matching: AG2's class `Agent`, which as a trigger has a function tried whichever agent it is that asks, and
+            AG2's method that matches triggers; None where those are not what they were.
 
     """
 
     def __new__(
-        cls, switch: Switch, readers: list[Any], own: list[tuple[Any, Any, bool]], tried: Callable[[Any], Any]
+        cls,
+        switch: Switch,
+        own: list[tuple[Any, Any, bool]],
+        tried: Callable[[Any], Any],
+        matching: tuple[type[Any], Any] | None,
     ) -> Self: ...
     def __get__(self, agent: Any, owner: type[Any] | None = None, /) -> Any: ...
-    def __set__(self, agent: Any, registered: Any, /) -> None: ...
-    def __delete__(self, agent: Any, /) -> None: ...
 
 @final
 class Trial:
@@ -283,13 +286,11 @@ class Trial:
 
     """
 
-    __name__: str
-    __wrapped__: Any
-
     def __new__(
         cls, function: Callable[..., Any], switch: Switch, hooks: Hooks, *, name: str, module: str, at_once: bool
     ) -> Self: ...
-    def __call__(self, /, *arguments: Any, **named: Any) -> Any: ...
+    def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
+        """Call the function, tried."""
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Attempt | None:
         """Begin an attempt; None where no agent is replying."""
     def finish(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:

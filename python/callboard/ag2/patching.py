@@ -19,6 +19,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from types import CodeType
 from typing import Any, NamedTuple, Protocol
 
 from callboard import current_span
@@ -54,7 +55,11 @@ def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutin
     watch = native.Watch(function, body, about, switch.switch)
     if inspect.iscoroutinefunction(function) if is_coroutine is None else is_coroutine:
         return awaited(function, watch)
+    return called(watch)
 
+
+def called(watch: Any) -> Any:
+    """Make the function that a call of goes through `watch`."""
     call = watch.call
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -102,6 +107,12 @@ class _Patch(NamedTuple):
     replacement: Any
 
 
+class _Redirection(NamedTuple):
+    function: Any
+    original: CodeType
+    replacement: CodeType
+
+
 class Patches:
     """What one installation replaced in AG2."""
 
@@ -109,6 +120,7 @@ class Patches:
         self.switch = native.Switch(current, report)
         self._patches: list[_Patch] = []
         self._functions: list[tuple[str, Any, Any]] = []
+        self._redirections: list[_Redirection] = []
         self._overridable: list[tuple[type, str, Maker]] = []
         self._originals: dict[Any, Any] = {}
         self._awaited: list[ImportWatch] = []
@@ -191,6 +203,23 @@ class Patches:
         setattr(owner, name, value := make(owner))
         self._patches.append(_Patch(owner, name, _ABSENT, value))
 
+    def redirect(self, target: str, name: str, instead: str) -> None:
+        """Have a method, `module:Class.method`, read the attribute `instead` wherever it reads the attribute `name`.
+
+        Everybody else reads `name` as ever, and at no cost. A method that there is not reads nothing.
+        """
+        found = self._find(target)
+        if found is None or not hasattr(*found):
+            return
+        function = inspect.unwrap(getattr(*found))
+        original = getattr(function, "__code__", None)
+        if original is None or name not in original.co_names:
+            _missing(f"{name} in {target}")
+            return
+        names = tuple(instead if one == name else one for one in original.co_names)
+        function.__code__ = replacement = original.replace(co_names=names)
+        self._redirections.append(_Redirection(function, original, replacement))
+
     def wrap_function(self, target: str, make: Maker) -> None:
         """Replace a module's function, `module:function`, in every loaded module that knows it by that name.
 
@@ -231,6 +260,9 @@ class Patches:
                 undo()
         for name, original, wrapper in reversed(self._functions):
             _rebind(name, wrapper, original)
+        for redirection in self._redirections:
+            if redirection.function.__code__ is redirection.replacement:
+                redirection.function.__code__ = redirection.original
         for patch in reversed(self._patches):
             if vars(patch.owner).get(patch.name) is not patch.replacement:
                 continue
@@ -239,6 +271,7 @@ class Patches:
             else:
                 setattr(patch.owner, patch.name, patch.original)
         self._functions.clear()
+        self._redirections.clear()
         self._patches.clear()
         self._overridable.clear()
         self._originals.clear()

@@ -23,7 +23,7 @@ BEFORE = {name: vars(ConversableAgent).get(name) for name in dir(ConversableAgen
 
 
 def everything():
-    """Every attribute of every class and module of AG2, and of what else callboard touches: its identity."""
+    """Every attribute of every class and module of AG2, and of what else callboard touches: its identity; so its code."""
     found = {}
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in ("autogen", "concurrent", __name__):
@@ -32,6 +32,7 @@ def everything():
             found[name, key] = value
             if inspect.isclass(value):
                 found.update({(name, key, attribute): held for attribute, held in list(vars(value).items())})
+    found.update({(*key, "code"): value.__code__ for key, value in found.items() if inspect.isfunction(value)})
     return {key: id(value) for key, value in found.items() if key[-1] not in CACHES}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 
 import pytest
 from autogen import Agent, ConversableAgent
@@ -131,6 +132,105 @@ def test_the_list_of_functions_is_left_alone(recorder, traced):
     assert emma._reply_func_list is entries
     assert all(now is then for now, then in zip(functions(emma), before, strict=True))
     assert look in before and recorder.root.all("reply_function")
+
+
+class Other(ConversableAgent):
+    pass
+
+
+class Duck:
+    """It is no agent by its class, but has all that makes one."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.agent, name)
+
+    def __init__(self, agent):
+        self.agent = agent
+
+
+def tried_by_triggers(asker):
+    """Which functions an agent tries that is asked by `asker`, by their triggers."""
+    emma, tried = speaker("emma", None), []
+    jack = asker if asker is not None else speaker("jack", None)
+    triggers = {
+        "any agent or none": [Agent, None],
+        "any agent": Agent,
+        "none or any agent": [None, Agent],
+        "an instance": jack if isinstance(jack, ConversableAgent) else "jack",
+        "another instance": speaker("jack", None),
+        "a class": ConversableAgent,
+        "a class that derives": Other,
+        "asked for": lambda sender: tried.append("asked for") or sender is not None,
+        "any agent, or asked for": [Agent, lambda sender: tried.append("not to be asked for") or False],
+        "asked for, or any agent": [lambda sender: tried.append("asked for first") or False, Agent],
+        "an empty list": [],
+    }
+
+    def noting(what):
+        return lambda agent, messages, sender, config: (tried.append(what) or False, None)
+
+    for what, trigger in triggers.items():
+        emma.register_reply(trigger, noting(what))
+    if asker is not None:
+        emma.register_reply("jack", noting("a name"))
+    before = [entry["trigger"] for entry in emma._reply_func_list]
+    emma.generate_reply(messages=QUESTION, sender=asker)
+    assert [entry["trigger"] for entry in emma._reply_func_list] == before
+    return tried
+
+
+@pytest.mark.parametrize("asker", ["an agent", "one that derives", "a duck", "nobody"])
+def test_triggers_match_as_they_do_without(recorder, traced, asker):
+    askers = {
+        "an agent": lambda: speaker("jack", None),
+        "one that derives": lambda: Other("jack", llm_config=False),
+        "a duck": lambda: Duck(speaker("jack", None)),
+        "nobody": lambda: None,
+    }
+    without = tried_by_triggers(askers[asker]())
+    with traced():
+        assert tried_by_triggers(askers[asker]()) == without
+    assert {"any agent or none", "asked for", "asked for first"} <= set(without)
+    assert "not to be asked for" not in without or asker == "nobody"
+
+
+def test_triggers_of_any_agent_are_met_at_a_glance(traced):
+    def checks_of_protocols():
+        emma, jack = speaker("emma", None), speaker("jack", None)
+        called = []
+        sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
+        try:
+            emma.generate_reply(messages=QUESTION, sender=jack)
+        finally:
+            sys.setprofile(None)
+        return called.count(("call", "__instancecheck__"))
+
+    without = checks_of_protocols()
+    with traced():
+        assert checks_of_protocols() <= without - 2 * 3, "two for each function that is tried"
+
+
+def test_a_class_that_matches_triggers_itself(recorder, traced):
+    asked = []
+
+    class Careful(ConversableAgent):
+        def _match_trigger(self, trigger, sender):
+            asked.append(trigger)
+            return super()._match_trigger(trigger, sender)
+
+    def ask():
+        asked.clear()
+        careful = Careful("careful", llm_config=False, human_input_mode="NEVER")
+        careful.register_reply([Agent, None], yes)
+        assert careful.generate_reply(messages=QUESTION, sender=speaker("jack", None)) == "yes"
+        return list(asked)
+
+    without = ask()
+    with traced():
+        assert ask() == without
+    assert [Agent, None] in without
 
 
 def test_excluding_and_replacing_functions(recorder, traced, serve):

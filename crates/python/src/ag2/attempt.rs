@@ -27,7 +27,7 @@ const WHAT: &str = "a reply function";
 ///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
 ///     name, module: what it is called, and where it is from.
 ///     at_once: whether its span is opened when it is called.
-#[pyclass(module = "callboard", frozen, dict)]
+#[pyclass(module = "callboard", frozen)]
 pub(crate) struct Trial {
     function: Py<PyAny>,
     switch: Py<Switch>,
@@ -66,8 +66,9 @@ impl Trial {
         Self { function, switch, hooks, named, at_once }
     }
 
-    #[pyo3(signature = (*arguments, **named))]
-    fn __call__<'py>(
+    /// Calls the function, tried.
+    #[pyo3(signature = (arguments, named))]
+    fn call<'py>(
         slf: &Bound<'py, Self>,
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,

@@ -3,28 +3,29 @@
 //! AG2 compares the functions in it by identity, and so may programs. So the list is left alone: AG2's own readers see
 //! watched functions in the place of the real ones while they reply, and everybody else sees the list as it is.
 
-use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator};
+use pyo3::types::{PyDict, PyIterator, PyList, PyType};
 
 use super::reply::Reply;
+use crate::guard::quietly;
 use crate::watch::Switch;
 
-/// The attribute `_reply_func_list` of agents: a descriptor.
+/// What AG2's own readers find in the place of an agent's `_reply_func_list`: a descriptor.
 ///
 /// Args:
 ///     switch: whose scope tells who is replying.
-///     readers: the code objects of AG2's functions that read it.
 ///     own: of each function of AG2's own: itself, what stands in its place, and whether it is a coroutine function.
 ///     tried: makes what stands in the place of any other function.
+///     matching: AG2's class `Agent`, which as a trigger has a function tried whichever agent it is that asks, and AG2's
+///         method that matches triggers; None where those are not what they were.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct ReplyFunctions {
     switch: Py<Switch>,
-    readers: Vec<Py<PyAny>>,
     own: Vec<(Py<PyAny>, Py<PyAny>, bool)>,
     tried: Py<PyAny>,
+    matching: Option<(Py<PyType>, Py<PyAny>)>,
 }
 
 /// The registered functions, watched, without those excluded; as lazy as the list that it reads.
@@ -32,6 +33,8 @@ pub(crate) struct ReplyFunctions {
 struct View {
     entries: Py<PyIterator>,
     reply: Py<Reply>,
+    /// The sender's class, where a function for any agent is for this one.
+    sender: Option<Py<PyType>>,
     functions: Py<ReplyFunctions>,
 }
 
@@ -40,11 +43,11 @@ impl ReplyFunctions {
     #[new]
     fn new(
         switch: Py<Switch>,
-        readers: Vec<Py<PyAny>>,
         own: Vec<(Py<PyAny>, Py<PyAny>, bool)>,
         tried: Py<PyAny>,
+        matching: Option<(Py<PyType>, Py<PyAny>)>,
     ) -> Self {
-        Self { switch, readers, own, tried }
+        Self { switch, own, tried, matching }
     }
 
     fn __get__<'py>(
@@ -54,42 +57,46 @@ impl ReplyFunctions {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, functions) = (slf.py(), slf.get());
         let Some(agent) = agent else { return Ok(slf.clone().into_any()) };
-        let registered = attributes_of(agent)?.get_item(intern!(py, "_reply_func_list"))?;
-        let Some(registered) = registered else { return Err(missing(agent)?) };
+        let registered = agent.getattr(intern!(py, "_reply_func_list"))?;
         let scope = functions.switch.get().scope(py).and_then(|scope| scope.cast_into().ok());
-        let reply: Option<Bound<'_, Reply>> =
-            scope.filter(|reply: &Bound<'_, Reply>| reply.get().is_by(agent));
-        match reply.filter(|_| functions.is_read_by_ag2(py)) {
+        match scope.filter(|reply: &Bound<'_, Reply>| reply.get().is_by(agent)) {
             Some(reply) => {
                 let entries = registered.try_iter()?.unbind();
+                let sender = functions.known_agent(agent, reply.get()).map(Bound::unbind);
                 let (reply, functions) = (reply.unbind(), slf.clone().unbind());
-                Ok(Bound::new(py, View { entries, reply, functions })?.into_any())
+                Ok(Bound::new(py, View { entries, reply, sender, functions })?.into_any())
             }
             None => Ok(registered),
         }
     }
-
-    fn __set__(&self, agent: &Bound<'_, PyAny>, registered: &Bound<'_, PyAny>) -> PyResult<()> {
-        attributes_of(agent)?.set_item(intern!(agent.py(), "_reply_func_list"), registered)
-    }
-
-    fn __delete__(&self, agent: &Bound<'_, PyAny>) -> PyResult<()> {
-        attributes_of(agent)?.del_item(intern!(agent.py(), "_reply_func_list"))
-    }
 }
 
 impl ReplyFunctions {
-    /// Whether it is one of AG2's readers that is at work.
-    fn is_read_by_ag2(&self, py: Python<'_>) -> bool {
-        // SAFETY: the frame is borrowed from the interpreter, which is at work in it; its code is an owned reference.
-        let code = unsafe {
-            let frame = ffi::PyEval_GetFrame();
-            if frame.is_null() {
-                return false;
-            }
-            Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast())
+    /// The class of a reply's sender, where it derives from AG2's `Agent` and AG2's own method matches the triggers.
+    fn known_agent<'py>(
+        &self,
+        agent: &Bound<'py, PyAny>,
+        reply: &Reply,
+    ) -> Option<Bound<'py, PyType>> {
+        let py = agent.py();
+        let (any_agent, own_method) = self.matching.as_ref()?;
+        let class = reply.sender(py).get_type();
+        if !derives_from(&class, any_agent.bind(py)) {
+            return None;
+        }
+        let method = quietly(py, agent.getattr_opt(intern!(py, "_match_trigger"))).flatten()?;
+        let function = quietly(py, method.getattr_opt(intern!(py, "__func__"))).flatten()?;
+        function.is(own_method).then_some(class)
+    }
+
+    /// Whether a trigger asks first whether the sender is any agent.
+    fn is_for_any_agent(&self, trigger: &Bound<'_, PyAny>) -> bool {
+        let first = match trigger.cast_exact::<PyList>() {
+            Ok(several) => several.get_item(0).ok(),
+            Err(_) => Some(trigger.clone()),
         };
-        self.readers.iter().any(|reader| reader.is(&code))
+        let any_agent = self.matching.as_ref().map(|(any_agent, _)| any_agent);
+        first.zip(any_agent).is_some_and(|(first, any_agent)| first.is(any_agent))
     }
 
     /// What stands in the place of a function: the same for the whole reply, as AG2 reads the list several times and
@@ -116,14 +123,10 @@ impl ReplyFunctions {
     }
 }
 
-fn attributes_of<'py>(agent: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    Ok(agent.getattr(intern!(agent.py(), "__dict__"))?.cast_into()?)
-}
-
-fn missing(agent: &Bound<'_, PyAny>) -> PyResult<PyErr> {
-    let class = agent.get_type().name()?;
-    let message = format!("'{class}' object has no attribute '_reply_func_list'");
-    Ok(PyAttributeError::new_err(message))
+/// Whether a class derives from another, whatever that one says of its instances.
+fn derives_from(class: &Bound<'_, PyType>, base: &Bound<'_, PyType>) -> bool {
+    // SAFETY: both are types, and alive.
+    unsafe { ffi::PyType_IsSubtype(class.as_type_ptr(), base.as_type_ptr()) != 0 }
 }
 
 #[pymethods]
@@ -152,16 +155,22 @@ impl View {
     /// The entry with a watched function; none where the function is passed by.
     fn watched<'py>(&self, entry: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (py, reply) = (entry.py(), self.reply.get());
-        let key = intern!(py, "reply_func");
-        let function = entry.get_item(key)?;
+        let function = entry.get_item(intern!(py, "reply_func"))?;
         if reply.excludes(&function)? {
             return Ok(None);
         }
-        let Some(tried) = self.functions.get().in_the_place_of(&function, reply)? else {
+        let functions = self.functions.get();
+        let Some(tried) = functions.in_the_place_of(&function, reply)? else {
             return Ok(None);
         };
         let entry = entry.cast::<PyDict>()?.copy()?;
-        entry.set_item(key, tried)?;
+        entry.set_item(intern!(py, "reply_func"), tried)?;
+        let trigger = entry.get_item(intern!(py, "trigger"))?;
+        if let Some((trigger, sender)) = trigger.zip(self.sender.as_ref())
+            && functions.is_for_any_agent(&trigger)
+        {
+            entry.set_item(intern!(py, "trigger"), sender)?;
+        }
         Ok(Some(entry.into_any()))
     }
 }

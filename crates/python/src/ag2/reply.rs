@@ -61,6 +61,10 @@ impl Reply {
         self.agent.is(agent)
     }
 
+    pub(super) fn sender<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.sender.bind(py)
+    }
+
     pub(super) fn sender_id(&self, py: Python<'_>) -> usize {
         id_of(self.sender.bind(py))
     }
