@@ -3,8 +3,9 @@
 //! One id names a span in every provider, the OTLP exporter included. Only the manager asks an [`IdSource`] for one.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
-use std::hash::Hasher;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::num::{NonZeroU64, NonZeroU128};
 use std::str::FromStr;
 
@@ -120,7 +121,10 @@ fn system_random() -> u64 {
     getrandom::u64().unwrap_or_else(|_| fastrand::Rng::new().u64(..))
 }
 
-/// Hashes ids for a map: random as they are, they need no more than to be put together.
+/// A map by ids.
+pub type IdMap<Id, T> = HashMap<Id, T, BuildHasherDefault<IdHasher>>;
+
+/// Hashes ids for a map: random or consecutive as they are, they need no more than to be put together.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct IdHasher(u64);
 

@@ -1,10 +1,8 @@
 //! Gathers what is said of a span until it ends. A span of which nothing was said but its start and end costs nothing here.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
-use callboard_core::id::IdHasher;
+use callboard_core::id::IdMap;
 use callboard_core::value::attributes_size_bytes;
 use callboard_core::{
     Attribute, Event, EventKind, SpanChanged, SpanHead, SpanId, TraceId, UnixNanos, Value, keys,
@@ -106,7 +104,7 @@ const MOST_ROOM: usize = 256;
 
 /// The spans that have not ended and of which something was said, within a bound of bytes.
 pub(crate) struct Assembler {
-    open: HashMap<SpanKey, Gathered, BuildHasherDefault<IdHasher>>,
+    open: IdMap<SpanKey, Gathered>,
     /// Of spans that have ended, with room for the next.
     emptied: Vec<Gathered>,
     bytes: usize,
@@ -118,7 +116,7 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     pub(crate) fn new(max_bytes: usize, max_events: usize, statistics: StatisticsHandle) -> Self {
-        let (open, emptied) = (HashMap::default(), Vec::new());
+        let (open, emptied) = (IdMap::default(), Vec::new());
         Self { open, emptied, bytes: 0, max_bytes, max_events, next_number: 0, statistics }
     }
 

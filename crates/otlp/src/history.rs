@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use callboard_core::id::IdMap;
 use callboard_core::{Attribute, Context, Message, SpanId, Value};
 
 use crate::config::History;
@@ -30,7 +31,7 @@ pub(crate) struct Histories {
     max_bytes: usize,
     parts: PartsCache,
     /// What has been sent of each run, attribute by attribute.
-    sent: HashMap<SpanId, HashMap<Box<str>, Vec<Context>>>,
+    sent: IdMap<SpanId, HashMap<Box<str>, Vec<Context>>>,
     /// What the span at hand will have sent, once it is encoded.
     sending: Vec<(SpanId, Box<str>, Context)>,
 }
@@ -41,7 +42,7 @@ const MOST_HISTORIES: usize = 64;
 
 impl Histories {
     pub(crate) fn new(mode: History, max_bytes: usize) -> Self {
-        let (parts, sent, sending) = (PartsCache::default(), HashMap::new(), Vec::new());
+        let (parts, sent, sending) = (PartsCache::default(), IdMap::default(), Vec::new());
         Self { mode, max_bytes, parts, sent, sending }
     }
 

@@ -1,9 +1,9 @@
 //! The exporter as a provider: records in, requests out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use callboard_core::id::IdMap;
 use callboard_core::{
     ProviderResult, Record, Respawn, SpanEnded, SpanHead, SpanId, TelemetryProvider, Value,
 };
@@ -49,7 +49,7 @@ pub struct OpenTelemetryProvider {
     statistics: StatisticsHandle,
     assembler: Assembler,
     /// The sessions of the runs that have one, by the root's id.
-    sessions: HashMap<SpanId, Value>,
+    sessions: IdMap<SpanId, Value>,
     encoder: Encoder,
     encoded: Vec<u8>,
     /// What waits for company.
@@ -90,7 +90,7 @@ impl OpenTelemetryProvider {
             encoder: Encoder::new(&config, max_batch_bytes - SPAN_HEADER),
             delivery: Delivery::new(&config, envelope, transport, statistics.clone()),
             assembler,
-            sessions: HashMap::new(),
+            sessions: IdMap::default(),
             encoded: Vec::new(),
             batch: Batch::default(),
             batch_since: Instant::now(),

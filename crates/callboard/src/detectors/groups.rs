@@ -1,7 +1,8 @@
 //! Group chats: agents that were never chosen, and choosing that cost more than the work.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use callboard_core::id::IdMap;
 use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys, value};
 
 use super::places::Places;
@@ -11,7 +12,7 @@ use crate::providers::cost::Money;
 /// The group chats that are in progress, and where each of their spans belongs.
 #[derive(Default)]
 pub(super) struct Groups {
-    groups: HashMap<SpanId, Group>,
+    groups: IdMap<SpanId, Group>,
     places: Places<Place>,
 }
 

@@ -1,7 +1,8 @@
 //! Hand-offs that go round in a circle.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use callboard_core::id::IdMap;
 use callboard_core::{EventKind, Record, SpanId, Value};
 
 use super::{Detector, Finding, MOST_KEPT};
@@ -12,7 +13,7 @@ const LONGEST: usize = 6;
 /// The last hand-offs of each group chat.
 #[derive(Default)]
 pub(super) struct HandOffCycles {
-    groups: HashMap<SpanId, Group>,
+    groups: IdMap<SpanId, Group>,
 }
 
 #[derive(Default)]

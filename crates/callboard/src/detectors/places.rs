@@ -1,19 +1,18 @@
 //! Where the spans that are open belong.
 
-use std::collections::HashMap;
-
+use callboard_core::id::IdMap;
 use callboard_core::{SpanHead, SpanId};
 
 use super::MOST_KEPT;
 
 /// The place of each open span that has one. A span is where its parent is, or at a place that it opens itself.
 pub(super) struct Places<P> {
-    of: HashMap<SpanId, P>,
+    of: IdMap<SpanId, P>,
 }
 
 impl<P> Default for Places<P> {
     fn default() -> Self {
-        Self { of: HashMap::new() }
+        Self { of: IdMap::default() }
     }
 }
 

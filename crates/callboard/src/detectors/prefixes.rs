@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use callboard_core::id::IdMap;
 use callboard_core::{Context, EventKind, Message, Record, SpanEnded, SpanHead, SpanId, SpanKind};
 use callboard_core::{Status, Value, keys};
 use similar::DiffOp;
@@ -35,7 +36,7 @@ type Conversation = (String, String, Option<SpanId>);
 #[derive(Default)]
 pub(super) struct BrokenPrefixes {
     chats: Places<SpanId>,
-    open: HashMap<SpanId, (Conversation, Asked)>,
+    open: IdMap<SpanId, (Conversation, Asked)>,
     last: HashMap<Conversation, Asked>,
     told: HashSet<(String, &'static str)>,
 }

@@ -1,11 +1,9 @@
 //! The runs in which something can still happen, and how records are made of what happened in them.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Weak};
 
 use super::queue::{Buffers, Entry, Happening, RunNumber, SpanReference};
-use crate::id::{IdHasher, SpanId};
+use crate::id::{IdMap, SpanId};
 use crate::keys;
 use crate::record::{Event, Record, SpanChanged, SpanEnded};
 use crate::span::{EndedBy, RunHead, SpanHead, SpanKind, Status};
@@ -15,7 +13,7 @@ use crate::value::Attribute;
 /// The runs in which something can still happen.
 #[derive(Default)]
 pub(crate) struct Runs {
-    by_number: HashMap<RunNumber, KnownRun>,
+    by_number: IdMap<RunNumber, KnownRun>,
     next_number: RunNumber,
     /// How many records were made so far.
     pub(crate) records: u64,
@@ -30,7 +28,7 @@ struct KnownRun {
     /// Its WORKFLOW span has ended, and with it whatever was open.
     has_ended: bool,
     /// Those that somebody holds a handle of.
-    spans: HashMap<SpanId, KnownSpan, BuildHasherDefault<IdHasher>>,
+    spans: IdMap<SpanId, KnownSpan>,
 }
 
 struct KnownSpan {
@@ -51,7 +49,7 @@ impl Runs {
     pub(crate) fn add(&mut self, head: Arc<RunHead>, handles: Weak<()>) -> RunNumber {
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        let spans = HashMap::default();
+        let spans = IdMap::default();
         let run = KnownRun { head, handles, is_leaving: false, has_ended: false, spans };
         self.by_number.insert(number, run);
         number
