@@ -79,16 +79,17 @@ def _measure(chats: Chats, repeats: int) -> Section:
         for side, changed in changes.items()
         if changed
     ]
-    return Section(chats.title, "CPU", "caller is", rows, notes, ours="caller")
+    return Section(chats.title, "CPU", "the lowest is", rows, notes, ours="caller")
 
 
 def _row(chats: Chats, length: str, side: str, runs: dict[str, list[Run]]) -> Row:
+    """A side beside bare, by the lowest of each: what another machine's guests take away, it does not have."""
     its_bare = f"{OWN}bare" if side.startswith(OWN) else "bare"
     caller, cpu, bare = (
         Figure.of(run.said[length][what] for run in runs[of])
         for what, of in (("caller_us", side), ("cpu_us", side), ("caller_us", its_bare))
     )
-    times = caller.median / bare.median
+    times = caller.low / bare.low
     row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, "" if side == its_bare else f"{times:.2f}x bare")
     if side != "callboard":
         return row

@@ -7,8 +7,10 @@ told, and the exit status stays 0.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import ag2
 import conversations
@@ -31,6 +33,9 @@ PARTS: dict[str, Callable[[int], Section]] = {
 
 REPEATS = 7
 
+RELEASE = "target/stamps/native-release"
+"""A chore that builds what users get; while that is what was built last, so is a file of that name."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -39,6 +44,8 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    if not (Path(__file__).parent.parent / RELEASE).exists():
+        sys.exit(f"callboard is not built as it is released: `make {RELEASE}` does that, and so does `make bench`")
 
     print(machine.describe())
     print(f"Medians of {given.repeats} runs, the lowest and the highest in brackets.\n", flush=True)
