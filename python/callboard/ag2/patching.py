@@ -16,6 +16,7 @@ import functools
 import importlib
 import inspect
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -111,6 +112,26 @@ class _Redirection(NamedTuple):
     function: Any
     original: CodeType
     replacement: CodeType
+    name: str
+    instead: str
+
+    def is_running(self) -> bool:
+        """Whether some thread is in the midst of the replacement."""
+        return any(
+            frame.f_code is self.replacement
+            for innermost in sys._current_frames().values()
+            for frame, _ in traceback.walk_stack(innermost)
+        )
+
+
+class _Alias:
+    """An attribute that is read for another one, by who was in the midst of reading it when everything was put back."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type[Any] | None = None) -> Any:
+        return self if owner is None else getattr(owner, self.name)
 
 
 class Patches:
@@ -197,7 +218,7 @@ class Patches:
         if found is None:
             return
         owner, name = found
-        if name in vars(owner):
+        if name in vars(owner) and not isinstance(vars(owner)[name], _Alias):
             _missing(target)
             return
         setattr(owner, name, value := make(owner))
@@ -218,7 +239,7 @@ class Patches:
             return
         names = tuple(instead if one == name else one for one in original.co_names)
         function.__code__ = replacement = original.replace(co_names=names)
-        self._redirections.append(_Redirection(function, original, replacement))
+        self._redirections.append(_Redirection(function, original, replacement, name, instead))
 
     def wrap_function(self, target: str, make: Maker) -> None:
         """Replace a module's function, `module:function`, in every loaded module that knows it by that name.
@@ -263,10 +284,13 @@ class Patches:
         for redirection in self._redirections:
             if redirection.function.__code__ is redirection.replacement:
                 redirection.function.__code__ = redirection.original
+        running = {each.instead: _Alias(each.name) for each in self._redirections if each.is_running()}
         for patch in reversed(self._patches):
             if vars(patch.owner).get(patch.name) is not patch.replacement:
                 continue
-            if patch.original is _ABSENT:
+            if patch.name in running:
+                setattr(patch.owner, patch.name, running[patch.name])
+            elif patch.original is _ABSENT:
                 delattr(patch.owner, patch.name)
             else:
                 setattr(patch.owner, patch.name, patch.original)

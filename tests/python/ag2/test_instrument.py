@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import subprocess
 import sys
@@ -64,6 +65,35 @@ def test_uninstrument_puts_everything_back(serve):
     )
     assert [entry["reply_func"] for entry in made_meanwhile._reply_func_list] == functions
     assert {name: vars(ConversableAgent).get(name) for name in BEFORE} == BEFORE
+
+
+def test_put_back_in_the_midst_of_a_reply():
+    """As where another thread leaves the last context: what AG2 is about to read is still there."""
+
+    def leaving(message):
+        callboard.uninstrument_ag2()
+        return message
+
+    callboard.instrument_ag2()
+    emma = ConversableAgent("emma", llm_config=False, human_input_mode="NEVER", default_auto_reply="Hi.")
+    emma.register_hook("process_last_received_message", leaving)
+    question = [{"role": "user", "content": "?"}]
+    assert emma.generate_reply(messages=question) == "Hi."
+    emma.hook_lists["process_last_received_message"].clear()
+    callboard.instrument_ag2()
+    assert emma.generate_reply(messages=question) == "Hi."
+    callboard.uninstrument_ag2()
+    assert emma.generate_reply(messages=question) == "Hi."
+    assert reply.WATCHED_LIST not in vars(ConversableAgent)
+
+
+def test_a_reply_reads_the_list_before_it_waits():
+    """A coroutine that waits is in no thread's midst."""
+    code = inspect.unwrap(ConversableAgent.a_generate_reply).__code__
+    steps = [(one.opname, one.argval) for one in dis.get_instructions(code)]
+    reads = next(at for at, (_, name) in enumerate(steps) if name == "_reply_func_list")
+    assert not {"SEND", "YIELD_FROM"} & {opname for opname, _ in steps[:reads]}
+    assert {"SEND", "YIELD_FROM"} & {opname for opname, _ in steps[reads:]}
 
 
 def instrumented():
