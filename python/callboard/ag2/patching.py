@@ -60,7 +60,7 @@ def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutin
 
 
 def called(watch: Any) -> Any:
-    """Make the function that a call of goes through `watch`."""
+    """Make the function whose calls go through `watch`."""
     call = watch.call
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
