@@ -15,10 +15,18 @@ export RUSTUP_HOME ?= $(RUSTUP)
 endif
 
 PY := .venv/bin/python
+MATURIN := env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/.venv $(PY) -m maturin
 STAMPS := target/stamps
 INTEROP := target/interop
 AG2_OLDER := 0.13.4 0.9.10
 AG2_V1 := 1.2.1
+
+# How maturin builds: for debugging, for a release, and as what is released, guided by a profile of what is run.
+AS_dev := --profile dev
+AS_release := --profile release
+AS_guided := $(AS_release) --pgo
+GUIDED_BY := $(STAMPS)/profdata target/venvs/ag2-$(AG2_V1)/ready scripts/train benches/train.py
+
 MERMAID := $(dir $(wildcard tests/mermaid/package.json))
 
 RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock pyproject.toml) \
@@ -49,9 +57,13 @@ ag2-tests: ag2-checkout target/venvs/ag2-own/ready target/venvs/ag2-own-v1/ready
 	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own-v1/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
 
 .PHONY: bench
-bench: $(STAMPS)/native-release target/venvs/ag2-$(AG2_V1)/ready ## measure callboard beside the OpenTelemetry SDKs
+bench: $(STAMPS)/native-guided ## measure callboard beside the OpenTelemetry SDKs
 	cargo build --quiet --release --manifest-path benches/rust/Cargo.toml --target-dir target/benches
 	$(PY) benches/run.py
+
+.PHONY: wheel
+wheel: $(STAMPS)/rust .venv/ready $(GUIDED_BY) ## build the wheel that is released, guided by a profile, in dist (takes minutes)
+	$(MATURIN) build $(AS_guided) --out dist
 
 .PHONY: lint
 lint: $(STAMPS)/rust .venv/ready ## check formatting, lints and types
@@ -115,12 +127,17 @@ $(STAMPS)/rust:
 	@mkdir -p $(@D) && touch $@
 
 # Built in place, for every environment to import. The built file is a prerequisite too: where somebody built
-# it by hand since, nobody knows with which profile.
+# it by hand since, nobody knows how.
 $(STAMPS)/native-%: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(wildcard python/callboard/_native.*)
 	@rm -f $(STAMPS)/native-*
-	@scripts/quietly "building callboard ($* profile)" \
-		env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/.venv $(PY) -m maturin develop --profile $*
+	@scripts/quietly "building callboard ($*)" $(MATURIN) develop $(AS_$*)
 	@touch $@
+
+$(STAMPS)/native-guided: $(GUIDED_BY)
+
+$(STAMPS)/profdata:
+	@scripts/need profdata
+	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/wheel: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(PYTHON_SOURCES)
 	@rm -rf target/wheels target/wheel-site

@@ -33,7 +33,7 @@ PARTS: dict[str, Callable[[int], Section]] = {
 
 REPEATS = 7
 
-RELEASE = "target/stamps/native-release"
+RELEASE = "target/stamps/native-guided"
 """A chore that builds what users get; while that is what was built last, so is a file of that name."""
 
 

@@ -26,10 +26,10 @@ from typing import Any
 from autogen import ConversableAgent
 from chats import (
     API_KEY,
+    COUNTED,
     REPLIES,
-    SECONDS,
     TEXT,
-    WARM_UP_SECONDS,
+    WARM_UP,
     Service,
     Side,
     Spent,
@@ -103,9 +103,9 @@ def measured(replies: int, side: Side, kind: type[ConversableAgent]) -> dict[str
         sys.exit(f"a chat had {len(result.chat_history) - 1} replies, not {replies}")
     # As it is now: AG2 goes on writing into the history and the cost.
     returned = copy.deepcopy({"history": result.chat_history, "summary": result.summary, "cost": result.cost})
-    for seconds in (WARM_UP_SECONDS, SECONDS):
+    for least in (WARM_UP, COUNTED):
         spent = Spent(replies)
-        while spent.is_less_than(seconds):
+        while spent.is_less_than(least):
             with spent.one_more(side) as chats:
                 for _ in chats:
                     chat()

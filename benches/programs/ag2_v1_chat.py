@@ -21,10 +21,10 @@ from ag2 import Agent
 from ag2.config import OpenAIConfig
 from chats import (
     API_KEY,
+    COUNTED,
     REPLIES,
-    SECONDS,
     TEXT,
-    WARM_UP_SECONDS,
+    WARM_UP,
     Service,
     Side,
     Spent,
@@ -74,9 +74,9 @@ async def measured(replies: int, side: Side) -> dict[str, Any]:
         return texts
 
     returned = await chat()
-    for seconds in (WARM_UP_SECONDS, SECONDS):
+    for least in (WARM_UP, COUNTED):
         spent = Spent(replies)
-        while spent.is_less_than(seconds):
+        while spent.is_less_than(least):
             with spent.one_more(side) as chats:
                 for _ in chats:
                     await chat()

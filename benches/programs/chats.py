@@ -14,9 +14,17 @@ from openai.types.chat.chat_completion import Choice
 
 REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
-SECONDS = 1.0
-WARM_UP_SECONDS = 0.3
-"""So long chats of a length are held at the least, and at least two rounds of them."""
+
+
+class Least(NamedTuple):
+    """So long, and so many rounds, chats of a length are held at the least."""
+
+    seconds: float
+    rounds: int
+
+
+WARM_UP = Least(0.3, 1)
+COUNTED = Least(1.0, 5)
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
 # Of the form that AG2 does not warn of.
 API_KEY = f"sk-{0:032}"
@@ -111,8 +119,8 @@ class Spent:
         """Seconds, of each round; so is the next."""
         self.cpu: list[float] = []
 
-    def is_less_than(self, seconds: float) -> bool:
-        return sum(self.caller) < seconds or len(self.caller) < 2
+    def is_less_than(self, least: Least) -> bool:
+        return sum(self.caller) < least.seconds or len(self.caller) < least.rounds
 
     @contextmanager
     def one_more(self, side: Side) -> Iterator[range]:

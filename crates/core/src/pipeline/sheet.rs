@@ -71,7 +71,7 @@ impl Sheet {
     /// Writes all of its memory once, so that the system has given it before it is needed.
     pub(crate) fn touch(&mut self) {
         self.lines.resize(self.lines.capacity(), (Key::default(), Laid::Text(0)));
-        self.text.extend(std::iter::repeat_n(' ', self.text.capacity()));
+        self.text.push_str(&" ".repeat(self.text.capacity()));
         self.lines.clear();
         self.text.clear();
     }
