@@ -336,6 +336,6 @@ impl Drop for SpanCell {
 }
 
 /// No attributes.
-fn nothing() -> &'static mut [Attribute] {
+fn nothing() -> &'static mut [(Key, Given<'static>)] {
     &mut []
 }

@@ -222,7 +222,9 @@ impl Pipeline {
     }
 
     /// Puts what happened to a span into the queue. It never waits for a provider.
-    #[inline]
+    ///
+    /// Once in the processor's cache, for all that is recorded of a span.
+    #[inline(never)]
     pub(crate) fn push<V: Recordable>(
         &self,
         span: SpanReference,

@@ -31,6 +31,7 @@ fn current_variable(py: Python<'_>) -> PyResult<&Variable> {
 }
 
 /// The span current in this context; None where no run is.
+#[inline(never)]
 #[pyfunction]
 pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
     let held = stored(py)?;

@@ -2,6 +2,9 @@
 //!
 //! A program's call passes a dict ([`with_attributes`]); a hook that is written in Rust lists what it found
 //! ([`AttributeList`]).
+//!
+//! What several calls share is kept out of line: by the second call of a span it is in the processor's cache, while a copy
+//! in each call would have to be fetched for each.
 
 use callboard_core::{Attribute, Given, Key};
 use pyo3::ffi;
@@ -71,6 +74,7 @@ impl<'a> AttributeList<'a> {
     }
 
     /// Adds an attribute whose value is an object of the program's.
+    #[inline(never)]
     pub(crate) fn put(&mut self, key: &'static str, object: &'a Bound<'_, PyAny>) {
         let key = Key::from_static(key);
         let given = given_under(self.policy, &key, object);
@@ -84,7 +88,11 @@ impl<'a> AttributeList<'a> {
         key: impl Into<Key>,
         value: impl Into<Given<'a>>,
     ) {
-        let (key, value) = (key.into(), value.into());
+        self.add(py, key.into(), value.into());
+    }
+
+    #[inline(never)]
+    fn add(&mut self, py: Python<'_>, key: Key, value: Given<'a>) {
         let value = match self.policy {
             Some(policy) => policy.attribute(py, &key, value.into()).into(),
             None => value,
@@ -110,6 +118,7 @@ impl<'a> AttributeList<'a> {
 }
 
 /// Reads the entries of a dict, up to the first that is not plain or whose name did not come before.
+#[inline(never)]
 fn read_plain<'a>(entries: &'a Bound<'_, PyDict>, read: &mut List<'a>) -> Option<()> {
     let (dict, py) = (entries.as_ptr(), entries.py());
     let (mut place, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
@@ -125,6 +134,7 @@ fn read_plain<'a>(entries: &'a Bound<'_, PyDict>, read: &mut List<'a>) -> Option
 }
 
 /// The value of most objects there are: text that is not too long, a number, a truth value, None. It runs no Python code.
+#[inline(never)]
 pub(crate) fn plain<'a>(object: Borrowed<'a, '_, PyAny>) -> Option<Given<'a>> {
     if let Ok(text) = object.cast_exact::<PyString>() {
         let text = text.to_str().ok().filter(|text| text.len() <= MOST_TEXT_BYTES)?;
