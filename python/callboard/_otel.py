@@ -5,7 +5,10 @@ Each span of callboard's comes through here twice, so little is done: what few a
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from opentelemetry import context, trace
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
 (_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, context.Context())
 """Where a context has its current span."""
@@ -30,19 +33,17 @@ class OurSpan(trace.NonRecordingSpan):
         return f"OurSpan({self.get_span_context()!r})"
 
 
-def attach(trace_id: int, span_id: int) -> context.Context:
-    """Makes the span with these ids the parent of spans that the OpenTelemetry API starts from now on.
-
-    Returns what was current before. Not the token that OpenTelemetry gives: it refers to the context that holds the
-    span, and a span that kept it would keep itself alive.
-    """
-    before = context.get_current()
-    within = context.Context(before)
+def within(trace_id: int, span_id: int, around: context.Context) -> context.Context:
+    """Make the context in which the span with these ids is current, within another."""
+    inner = context.Context(around)
     # Nobody else has it yet: `set_value` would copy it twice.
-    dict.__setitem__(within, _SPAN, OurSpan(trace_id, span_id, before))
-    context.attach(within)
-    return before
+    dict.__setitem__(inner, _SPAN, OurSpan(trace_id, span_id, around))
+    return inner
 
 
-detach = context.attach
-"""Restores what was current before `attach`."""
+def variable() -> ContextVar[context.Context] | None:
+    """Tell which variable has the current context; None where OpenTelemetry was told to keep it otherwise."""
+    context.get_current()  # Chooses how it is kept, where nobody did.
+    runtime = getattr(context, "_RUNTIME_CONTEXT", None)
+    kept = runtime._current_context if type(runtime) is ContextVarsRuntimeContext else None
+    return kept if isinstance(kept, ContextVar) else None

@@ -60,6 +60,32 @@ expected = {"before": None, "in the run": ids(root), "in the chat": ids(chat), "
     assert found == expected
 
 
+def test_a_context_that_is_kept_in_another_way():
+    """As `OTEL_PYTHON_CONTEXT` has it, which names a class."""
+    found, expected = children("""
+from opentelemetry import context
+
+class Kept(type(context._RUNTIME_CONTEXT)):
+    def __init__(self):
+        self.now = context.Context()
+    def attach(self, within):
+        before, self.now = self.now, within
+        return before
+    def get_current(self):
+        return self.now
+    def detach(self, before):
+        self.now = before
+
+context._RUNTIME_CONTEXT = Kept()
+with telemetry_context(manager):
+    root = manager.get_current_span()
+    child("in the run")
+child("after")
+expected = {"in the run": ids(root), "after": None}
+""")
+    assert found == expected
+
+
 def test_a_span_of_their_own_stays_the_parent_of_what_is_within_it():
     found, expected = children("""
 with telemetry_context(manager):

@@ -11,29 +11,35 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::guard::quietly;
+use crate::variable::Variable;
 
 static LOADED: AtomicBool = AtomicBool::new(false);
 
 /// Makes the span current for the OpenTelemetry API too; gives what was current before, for [`detach`].
+///
+/// It does not give OpenTelemetry's token: that refers to the context that holds the span, and a span that kept it would
+/// keep itself alive.
 pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
     if !is_loaded(py) {
         return None;
     }
-    let bridge = quietly(py, Bridge::get(py))?;
-    let ids = (span.trace_id().to_int(), span.span_id().to_int());
-    quietly(py, bridge.attach.bind(py).call1(ids)).map(Bound::unbind)
+    quietly(py, Bridge::get(py).and_then(|bridge| bridge.attach(py, span)))
 }
 
 /// Restores what was current for the OpenTelemetry API.
 pub(crate) fn detach(py: Python<'_>, before: Option<&Py<PyAny>>) {
     let Some(before) = before else { return };
-    quietly(py, Bridge::get(py).and_then(|bridge| bridge.detach.bind(py).call1((before,))));
+    quietly(py, Bridge::get(py).and_then(|bridge| bridge.set(before.bind(py))));
 }
 
-/// What does it, of `callboard/_otel.py`.
+/// The ways to OpenTelemetry's current context.
 struct Bridge {
-    attach: Py<PyAny>,
-    detach: Py<PyAny>,
+    /// Makes the context in which a span is current; of `callboard/_otel.py`.
+    within: Py<PyAny>,
+    /// What has it; without that, the functions of OpenTelemetry's do, in several times the time.
+    variable: Option<Variable>,
+    get: Py<PyAny>,
+    set: Py<PyAny>,
 }
 
 impl Bridge {
@@ -44,9 +50,33 @@ impl Bridge {
         }
         // Not within the lock: a signal handler that records in the midst of the import would wait for itself.
         let module = py.import("callboard._otel")?;
-        let function = |name| module.getattr(name).map(Bound::unbind);
-        let bridge = Self { attach: function("attach")?, detach: function("detach")? };
+        let context = module.getattr("context")?;
+        let variable: Option<Bound<'_, PyAny>> = module.call_method0("variable")?.extract()?;
+        let bridge = Self {
+            within: module.getattr("within")?.unbind(),
+            variable: variable.as_ref().map(Variable::of).transpose()?,
+            get: context.getattr("get_current")?.unbind(),
+            set: context.getattr("attach")?.unbind(),
+        };
         Ok(BRIDGE.get_or_init(py, || bridge))
+    }
+
+    fn attach(&self, py: Python<'_>, span: &Span) -> PyResult<Py<PyAny>> {
+        let before = match &self.variable {
+            Some(variable) => variable.get(py)?,
+            None => self.get.bind(py).call0()?,
+        };
+        let (trace_id, span_id) = (span.trace_id().to_int(), span.span_id().to_int());
+        let within = self.within.bind(py).call1((trace_id, span_id, &before))?;
+        self.set(&within)?;
+        Ok(before.unbind())
+    }
+
+    fn set(&self, context: &Bound<'_, PyAny>) -> PyResult<()> {
+        match &self.variable {
+            Some(variable) => variable.set(context.py(), context),
+            None => self.set.bind(context.py()).call1((context,)).map(drop),
+        }
     }
 }
 

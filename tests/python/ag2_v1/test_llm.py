@@ -258,6 +258,17 @@ async def test_a_history_is_one_chain(traced, serve):
     assert len(read) == turns + turns
 
 
+async def test_a_field_that_an_event_works_out_itself(recorder, traced):
+    class Shouted(TextInput):
+        content = property(
+            lambda self: self.__dict__["content"].upper(), lambda self, it: self.__dict__.update(content=it)
+        )
+
+    with traced():
+        await Agent("emma", config=TestConfig("Hi.")).ask(Shouted("hello"))
+    assert recorder.root.all("llm_call")[0]["gen_ai.input.messages"][-1]["content"] == "HELLO"
+
+
 async def test_the_cost_of_an_answer_that_cannot_be_read(recorder, traced, caplog):
     """It is recorded before anything else is read."""
     faults._reported.clear()

@@ -2,12 +2,13 @@
 //!
 //! - [`turn`]: REPLY; [`llm`]: LLM_CALL, LLM_CREATE and COST.
 //! - [`request`]: what a call asks, read off AG2's client; [`answer`] and [`usage`]: what it answers, and used.
-//! - [`events`]: a stream's events as messages.
+//! - [`classes`]: classes of events, read once; [`events`]: a stream's events as messages.
 //! - [`scopes`]: who acts, and where.
 //!
 //! The other hooks of AG2 1.x, and what these share with them, are in `callboard/ag2_v1/`; they say more of what AG2 does.
 
 mod answer;
+mod classes;
 mod events;
 mod llm;
 mod request;

@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::super::answer::{DEPTH, ToolCall, map};
-use super::super::reading::{field, field_of, or_none};
+use super::super::reading::or_none;
+use super::classes::event_field;
 use crate::value::Reader;
 
 /// An answer.
@@ -28,7 +29,7 @@ impl Answer {
         let py = response.py();
         let mut reader = Reader::new();
         let mut read = |object: &Bound<'_, PyAny>| reader.value(object, DEPTH);
-        let content = read(&or_none(py, field(response, intern!(py, "content"))?));
+        let content = read(&or_none(py, event_field(response, intern!(py, "content"))?));
         let calls = Asked::all(response)?.into_iter().map(|call| ToolCall {
             id: read(&call.id),
             name: read(&call.name),
@@ -78,17 +79,19 @@ impl<'py> Asked<'py> {
     /// The tools that a response asks for.
     fn all(response: &Bound<'py, PyAny>) -> PyResult<Vec<Self>> {
         let py = response.py();
-        let calls = field(response, intern!(py, "tool_calls"))?;
-        let Some(calls) = field_of(calls.as_ref(), intern!(py, "calls"))? else {
+        let Some(calls) = event_field(response, intern!(py, "tool_calls"))? else {
+            return Ok(Vec::new());
+        };
+        let Some(calls) = event_field(&calls, intern!(py, "calls"))? else {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
         for call in calls.try_iter()? {
             let call = call?;
             all.push(Self {
-                id: or_none(py, field(&call, intern!(py, "id"))?),
-                name: or_none(py, field(&call, intern!(py, "name"))?),
-                arguments: or_none(py, field(&call, intern!(py, "arguments"))?),
+                id: or_none(py, event_field(&call, intern!(py, "id"))?),
+                name: or_none(py, event_field(&call, intern!(py, "name"))?),
+                arguments: or_none(py, event_field(&call, intern!(py, "arguments"))?),
             });
         }
         Ok(all)
@@ -100,7 +103,7 @@ pub(super) fn message_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Bound<'p
     let py = response.py();
     let message = PyDict::new(py);
     message.set_item(intern!(py, "role"), intern!(py, "assistant"))?;
-    let content = or_none(py, field(response, intern!(py, "content"))?);
+    let content = or_none(py, event_field(response, intern!(py, "content"))?);
     message.set_item(intern!(py, "content"), content)?;
     let calls = Asked::all(response)?;
     if !calls.is_empty() {

@@ -12,8 +12,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::super::kept::Kept;
-use super::super::reading::{field, field_of, or_none};
+use super::super::reading::or_none;
 use super::answer::message_of;
+use super::classes::{EventClass, Form, event_field};
 use crate::guard::lock;
 
 /// The streams that were read.
@@ -70,26 +71,22 @@ impl Streams {
     /// Adds what one event is as messages.
     fn convert(&self, event: &Bound<'_, PyAny>, messages: &Bound<'_, PyList>) -> PyResult<()> {
         let py = event.py();
-        for class in event.get_type().mro() {
-            let name = class.getattr(intern!(py, "__name__"))?.cast_into::<PyString>()?;
-            match name.to_str()? {
-                "ModelRequest" => {
-                    let parts = or_none(py, field(event, intern!(py, "parts"))?);
-                    messages.append(message(intern!(py, "user"), self.content(&parts)?)?)?;
-                }
-                "ModelResponse" => messages.append(message_of(event)?)?,
-                "ModelMessage" => {
-                    let content = or_none(py, field(event, intern!(py, "content"))?);
-                    messages.append(message(intern!(py, "assistant"), content)?)?;
-                }
-                "ToolResultsEvent" => self.convert_results(event, messages)?,
-                "CompactionSummary" => {
-                    let summary = or_none(py, field(event, intern!(py, "summary"))?);
-                    messages.append(message(intern!(py, "user"), summary)?)?;
-                }
-                _ => continue,
+        match EventClass::of(event)?.form {
+            Form::Request => {
+                let parts = or_none(py, event_field(event, intern!(py, "parts"))?);
+                messages.append(message(intern!(py, "user"), self.content(&parts)?)?)?;
             }
-            break;
+            Form::Response => messages.append(message_of(event)?)?,
+            Form::Message => {
+                let content = or_none(py, event_field(event, intern!(py, "content"))?);
+                messages.append(message(intern!(py, "assistant"), content)?)?;
+            }
+            Form::ToolResults => self.convert_results(event, messages)?,
+            Form::Summary => {
+                let summary = or_none(py, event_field(event, intern!(py, "summary"))?);
+                messages.append(message(intern!(py, "user"), summary)?)?;
+            }
+            Form::Other => (),
         }
         Ok(())
     }
@@ -104,10 +101,13 @@ impl Streams {
             let result = result?;
             let answer = PyDict::new(py);
             answer.set_item(intern!(py, "role"), intern!(py, "tool"))?;
-            let call = or_none(py, field(&result, intern!(py, "parent_id"))?);
+            let call = or_none(py, event_field(&result, intern!(py, "parent_id"))?);
             answer.set_item(intern!(py, "tool_call_id"), call)?;
-            let given = field(&result, intern!(py, "result"))?;
-            let parts = or_none(py, field_of(given.as_ref(), intern!(py, "parts"))?);
+            let parts = match event_field(&result, intern!(py, "result"))? {
+                Some(given) => event_field(&given, intern!(py, "parts"))?,
+                None => None,
+            };
+            let parts = or_none(py, parts);
             answer.set_item(intern!(py, "content"), self.content(&parts)?)?;
             messages.append(answer)?;
         }
@@ -129,7 +129,7 @@ fn only_text<'py>(parts: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny
     let Ok(list) = parts.cast::<PyList>() else { return Ok(None) };
     let texts = PyList::empty(py);
     for part in list {
-        match field(&part, intern!(py, "content"))? {
+        match event_field(&part, intern!(py, "content"))? {
             Some(text) if text.is_instance_of::<PyString>() => texts.append(text)?,
             _ => return Ok(None),
         }

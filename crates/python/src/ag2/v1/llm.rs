@@ -13,6 +13,7 @@ use super::super::keys;
 use super::super::reading::{field, in_words, or_none, truthy};
 use super::super::scope::Scope;
 use super::answer::Answer;
+use super::classes::event_field;
 use super::request::{Request, provider_name};
 use super::scopes::{acting, delivery};
 use super::usage::{Answered, Tokens, record_cost};
@@ -226,13 +227,13 @@ fn record_answer(
     let py = span.py();
     let name = asked.request.name.bind(py).clone();
     let agent_name = asked.agent_name.bind(py).clone();
-    let service = field(response, intern!(py, "provider"))?;
+    let service = event_field(response, intern!(py, "provider"))?;
     let tokens = Tokens::of(response, service.as_ref())?;
     let provider = match provider_name(service.as_ref()) {
         Value::Null => asked.request.provider.clone(),
         provider => provider,
     };
-    let model = or_none(py, field(response, intern!(py, "model"))?);
+    let model = or_none(py, event_field(response, intern!(py, "model"))?);
     let priced = truthy(Some(model.clone()))?.unwrap_or_else(|| name.clone());
     let (agent, priced) = (to_value(&agent_name), to_value(&priced));
     let answered = Answered { agent, provider: &provider, model: priced };
@@ -244,8 +245,8 @@ fn record_answer(
     }
 
     let answer = Answer::of(response)?;
-    let reason = to_value(&or_none(py, field(response, intern!(py, "finish_reason"))?));
-    let id = or_none(py, field(response, intern!(py, "response_id"))?);
+    let reason = to_value(&or_none(py, event_field(response, intern!(py, "finish_reason"))?));
+    let id = or_none(py, event_field(response, intern!(py, "response_id"))?);
     let mut attributes = AttributeList::new(span.get().policy());
     if let Some(tokens) = tokens {
         tokens.put(py, &mut attributes);

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 
 use super::super::keys;
-use super::super::reading::{field, truthy};
+use super::super::reading::truthy;
+use super::classes::event_field;
 use crate::given::AttributeList;
 use crate::guard::quietly;
 use crate::span::SpanContext;
@@ -36,7 +37,9 @@ impl Tokens {
         service: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Self>> {
         let py = response.py();
-        let Some(usage) = truthy(field(response, intern!(py, "usage"))?)? else { return Ok(None) };
+        let Some(usage) = truthy(event_field(response, intern!(py, "usage"))?)? else {
+            return Ok(None);
+        };
         let cache_read = count(&usage, intern!(py, "cache_read_input_tokens"));
         let cache_write = count(&usage, intern!(py, "cache_creation_input_tokens"));
         let reasoning = count(&usage, intern!(py, "thinking_tokens"));
@@ -72,7 +75,7 @@ impl Tokens {
 /// The number of tokens of a kind; none where the service does not say.
 fn count(usage: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> Option<i64> {
     let py = usage.py();
-    let tokens = quietly(py, field(usage, name)).flatten()?;
+    let tokens = quietly(py, event_field(usage, name)).flatten()?;
     if tokens.is_exact_instance_of::<PyInt>() {
         return tokens.extract().ok();
     }
