@@ -130,7 +130,7 @@ $(STAMPS)/rust:
 # it by hand since, nobody knows how.
 $(STAMPS)/native-%: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(wildcard python/callboard/_native.*)
 	@rm -f $(STAMPS)/native-*
-	@scripts/quietly "building callboard ($*)" $(MATURIN) develop $(AS_$*)
+	@scripts/quietly "building callboard ($*)$(if $(filter guided,$*), twice: it takes minutes)" $(MATURIN) develop $(AS_$*)
 	@touch $@
 
 $(STAMPS)/native-guided: $(GUIDED_BY)

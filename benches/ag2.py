@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 import callboard
 import sink
-from machine import Run, in_turn
+from machine import Run, in_step, in_turn
 from table import Figure, Row, Section
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,8 @@ SIDES = {
 }
 OWN = "own_"
 """Begins the sides whose agents are spared nothing of what AG2 does."""
+BY_ITSELF = "logging"
+"""Writes to the disk, which would slow the others down after its turn."""
 EXPORTING = ("callboard", "tracing", "own_callboard")
 """They send the sink a span a reply and one a model call, or more."""
 LENGTHS = ("7", "39", "199")
@@ -66,11 +69,11 @@ def v1(repeats: int) -> Section:
 def _measure(chats: Chats, repeats: int) -> Section:
     with sink.running() as collector:
         programs = {side: (*chats.program, side, collector.endpoint) for side in chats.sides}
-        runs = in_turn(programs, repeats, collector, writing=("logging",))
-    for side in set(EXPORTING) & runs.keys():
-        for run in runs[side]:
-            if run.received["spans"] < 2 * run.said["model_calls"]:
-                sys.exit(f"spans {SIDES[side]} were lost: the figures compare nothing")
+        alone = {side: programs.pop(side) for side in chats.sides if side == BY_ITSELF}
+        runs = in_step(programs, repeats, collector) | in_turn(alone, repeats, collector, writing=alone)
+    for sets in zip(*(runs[side] for side in EXPORTING if side in programs), strict=True):
+        if sets[0].received["spans"] < sum(2 * run.said["model_calls"] for run in sets):
+            sys.exit("spans were lost: the figures compare nothing")
     rows = [_row(chats, length, side, runs) for length in LENGTHS for side in chats.sides]
     changes = {side: _changed(runs["bare"][0], runs[side]) for side in chats.sides}
     if ours := changes["callboard"] | changes.get("own_callboard", set()):
@@ -80,16 +83,20 @@ def _measure(chats: Chats, repeats: int) -> Section:
         for side, changed in changes.items()
         if changed
     ]
-    return Section(chats.title, "CPU", "its low is", rows, notes, ours="caller")
+    return Section(chats.title, "CPU", "round by round", rows, notes, ours="caller")
 
 
 def _row(chats: Chats, length: str, side: str, runs: dict[str, list[Run]]) -> Row:
     its_bare = f"{OWN}bare" if side.startswith(OWN) else "bare"
-    caller, cpu, bare = (
-        Figure.of(run.said[length][what] for run in runs[of])
-        for what, of in (("caller_us", side), ("cpu_us", side), ("caller_us", its_bare))
+    caller, cpu = (
+        Figure.of(statistics.median(run.said[length][what]) for run in runs[side]) for what in ("caller_us", "cpu_us")
     )
-    times = caller.low / bare.low  # The lowest has the least of what the machine does for somebody else.
+    times = statistics.median(
+        statistics.median(
+            ours / bare for ours, bare in zip(*(run.said[length]["caller_us"] for run in pair), strict=True)
+        )
+        for pair in zip(runs[side], runs[its_bare], strict=True)
+    )
     row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, "" if side == its_bare else f"{times:.2f}x bare")
     if side != "callboard":
         return row

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Container, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, NamedTuple, Protocol
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -39,7 +41,7 @@ class Run(NamedTuple):
     disturbed: float
     """The share of the machine that other programs took meanwhile."""
     received: dict[str, int]
-    """What the process beside it counted."""
+    """What the process beside it counted; of programs that ran in step, of all."""
 
 
 _kept: list[Run] = []
@@ -63,6 +65,18 @@ def in_turn(
             runs[name].append(min(attempts, key=lambda run: run.disturbed))
             if name not in writing:
                 _kept.append(runs[name][-1])
+    return runs
+
+
+def in_step(programs: Mapping[str, Sequence[str]], repeats: int, beside: Beside | None = None) -> dict[str, list[Run]]:
+    """Runs the programs beside each other, but only ever one at a time: whatever slows the machine for a while meets them alike.
+
+    Each reads a line before each of its rounds and prints an empty one after it; and last it reads one and prints its JSON.
+    """
+    runs: dict[str, list[Run]] = {name: [] for name in programs}
+    for round_number in range(repeats):
+        for name, run in _run_in_step(programs, beside, str(round_number)).items():
+            runs[name].append(run)
     return runs
 
 
@@ -95,15 +109,62 @@ def cpu_seconds(process: int) -> float:
 
 
 def _run(command: Sequence[str], beside: Beside | None, hash_seed: str) -> Run:
-    began, busy, ours = time.monotonic(), _busy_seconds(), _our_seconds(beside)
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
+    watch = _Watch(beside)
+    finished = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=_environment(hash_seed)
+    )
     if finished.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")
-    others = _busy_seconds() - busy - (_our_seconds(beside) - ours) - UNCERTAIN_SECONDS
-    available = (time.monotonic() - began) * (os.cpu_count() or 1)
+    disturbed = watch.disturbed()
     said = json.loads(finished.stdout.splitlines()[-1])
-    return Run(said, max(0.0, others / available), beside.take_counts() if beside else {})
+    return Run(said, disturbed, beside.take_counts() if beside else {})
+
+
+def _run_in_step(programs: Mapping[str, Sequence[str]], beside: Beside | None, hash_seed: str) -> dict[str, Run]:
+    watch, said = _Watch(beside), dict[str, Any]()
+    with ExitStack() as stack:
+        running = {
+            name: stack.enter_context(
+                subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=_environment(hash_seed))
+            )
+            for name, command in programs.items()
+        }
+        while len(said) < len(running):
+            for name in [name for name in running if name not in said]:
+                process = running[name]
+                assert process.stdin is not None and process.stdout is not None
+                print(file=process.stdin, flush=True)
+                lines = iter(process.stdout.readline, "")
+                # What libraries print is passed by.
+                line = next((line for line in lines if line == "\n" or line.startswith("{")), None)
+                if line is None:
+                    sys.exit(f"{' '.join(programs[name])} failed")
+                if line != "\n":
+                    said[name] = json.loads(line)
+    disturbed, received = watch.disturbed(), beside.take_counts() if beside else {}
+    runs = {name: Run(said[name], disturbed, received) for name in programs}
+    _kept.extend(runs.values())
+    return runs
+
+
+def _environment(hash_seed: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONHASHSEED": hash_seed}
+
+
+class _Watch:
+    """Watches how busy others keep the machine, from when it is made."""
+
+    def __init__(self, beside: Beside | None) -> None:
+        self._beside = beside
+        self._began, self._others = time.monotonic(), self._others_seconds()
+
+    def disturbed(self) -> float:
+        """The share of the machine that other programs took; ours have ended."""
+        others = self._others_seconds() - self._others - UNCERTAIN_SECONDS
+        return max(0.0, others / ((time.monotonic() - self._began) * (os.cpu_count() or 1)))
+
+    def _others_seconds(self) -> float:
+        return _busy_seconds() - _our_seconds(self._beside)
 
 
 def _our_seconds(beside: Beside | None) -> float:

@@ -24,7 +24,7 @@ def programs(endpoint: str) -> Iterator[Sequence[str]]:
 def main() -> None:
     with sink.running() as collector:
         for program in programs(collector.endpoint):
-            subprocess.run(program, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(program, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

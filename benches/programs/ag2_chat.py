@@ -26,16 +26,15 @@ from typing import Any
 from autogen import ConversableAgent
 from chats import (
     API_KEY,
-    COUNTED,
     REPLIES,
     TEXT,
-    WARM_UP,
     Service,
     Side,
     Spent,
     bare,
     callboard,
     opentelemetry_sdk,
+    wait_for_turn,
 )
 from openai.resources.chat.completions import Completions
 
@@ -91,25 +90,22 @@ def comedian(name: str, side: Side, kind: type[ConversableAgent]) -> Conversable
 
 
 def measured(replies: int, side: Side, kind: type[ConversableAgent]) -> dict[str, Any]:
-    """Holds chats of this many replies: first those that warm up, then those that count."""
+    """Holds chats of this many replies."""
     jack, emma = comedian("jack", side, kind), comedian("emma", side, kind)
+    spent, returned = Spent(replies), None
+    for chats in spent.rounds(side):
+        for _ in chats:
+            # A turn is a reply of each, but the first, which the initiator begins with the message.
+            result = jack.initiate_chat(emma, message=TEXT, max_turns=(replies + 1) // 2, silent=True)
+            returned = returned or _returned(result, replies)
+    return {**spent.per_reply(), "returned": returned}
 
-    def chat() -> Any:
-        # A turn is a reply of each, but the first, which the initiator begins with the message.
-        return jack.initiate_chat(emma, message=TEXT, max_turns=(replies + 1) // 2, silent=True)
 
-    result = chat()
+def _returned(result: Any, replies: int) -> dict[str, Any]:
+    """What a chat returned, as it is now: AG2 goes on writing into the history and the cost."""
     if len(result.chat_history) != replies + 1:
         sys.exit(f"a chat had {len(result.chat_history) - 1} replies, not {replies}")
-    # As it is now: AG2 goes on writing into the history and the cost.
-    returned = copy.deepcopy({"history": result.chat_history, "summary": result.summary, "cost": result.cost})
-    for least in (WARM_UP, COUNTED):
-        spent = Spent(replies)
-        while spent.is_less_than(least):
-            with spent.one_more(side) as chats:
-                for _ in chats:
-                    chat()
-    return {**spent.per_reply(), "returned": returned}
+    return copy.deepcopy({"history": result.chat_history, "summary": result.summary, "cost": result.cost})
 
 
 def main() -> None:
@@ -124,6 +120,7 @@ def main() -> None:
     Completions.create = lambda completions, **asked: service.answer(**asked)
     with SIDES[name](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
         said = {replies: measured(replies, side, kind) for replies in REPLIES}
+    wait_for_turn()
     print(json.dumps({**said, "model_calls": service.calls}))
 
 

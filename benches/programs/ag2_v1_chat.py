@@ -21,16 +21,15 @@ from ag2 import Agent
 from ag2.config import OpenAIConfig
 from chats import (
     API_KEY,
-    COUNTED,
     REPLIES,
     TEXT,
-    WARM_UP,
     Service,
     Side,
     Spent,
     bare,
     callboard,
     opentelemetry_sdk,
+    wait_for_turn,
 )
 from openai.resources.chat.completions import AsyncCompletions
 
@@ -61,7 +60,7 @@ SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
 
 
 async def measured(replies: int, side: Side) -> dict[str, Any]:
-    """Holds chats of this many replies: first those that warm up, then those that count."""
+    """Holds chats of this many replies."""
     emma = Agent("emma", PROMPT, config=CONFIG)
     side.watch(emma)
 
@@ -73,13 +72,11 @@ async def measured(replies: int, side: Side) -> dict[str, Any]:
             texts.append(reply.body)
         return texts
 
-    returned = await chat()
-    for least in (WARM_UP, COUNTED):
-        spent = Spent(replies)
-        while spent.is_less_than(least):
-            with spent.one_more(side) as chats:
-                for _ in chats:
-                    await chat()
+    spent, returned = Spent(replies), None
+    for chats in spent.rounds(side):
+        for _ in chats:
+            texts = await chat()
+            returned = returned or texts
     return {**spent.per_reply(), "returned": {"texts": returned}}
 
 
@@ -97,6 +94,7 @@ async def main() -> None:
     AsyncCompletions.create = create
     with SIDES[given.side](given.endpoint) as side:
         said = {replies: await measured(replies, side) for replies in REPLIES}
+    wait_for_turn()
     print(json.dumps({**said, "model_calls": service.calls}))
 
 

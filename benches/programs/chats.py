@@ -14,17 +14,8 @@ from openai.types.chat.chat_completion import Choice
 
 REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
-
-
-class Least(NamedTuple):
-    """So long, and so many rounds, chats of a length are held at the least."""
-
-    seconds: float
-    rounds: int
-
-
-WARM_UP = Least(0.3, 1)
-COUNTED = Least(1.0, 5)
+ROUNDS = 5
+"""So often chats of a length are held, and once more before, to warm up."""
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
 # Of the form that AG2 does not warn of.
 API_KEY = f"sk-{0:032}"
@@ -103,35 +94,38 @@ class Service:
         )
 
 
+def wait_for_turn() -> None:
+    """Waits for a line on stdin, or the end of that: other programs run beside this one."""
+    sys.stdin.readline()
+
+
 class Spent:
     """What chats of a length took of the caller's time and of the CPU, exports included.
 
-    They are held in rounds, of about as many replies at each length. After a round everything recorded is exported, so
-    that no side gets ahead of its exporter and drops. The fastest round counts: what makes others slower is mostly what
-    the machine does for somebody else.
+    They are held in rounds, of about as many replies at each length. Each waits for its turn, and an empty line on stdout tells
+    that it is over. After a round everything recorded is exported, so that no side gets ahead of its exporter and drops.
     """
 
     def __init__(self, replies: int) -> None:
-        self.replies = replies
-        self.in_a_round = range(max(REPLIES) // replies)
+        self._in_a_round = range(max(REPLIES) // replies)
         """The chats of a round."""
-        self.caller: list[float] = []
-        """Seconds, of each round; so is the next."""
-        self.cpu: list[float] = []
+        self._each = 1e6 / (len(self._in_a_round) * replies)
+        self._caller_us: list[float] = []
+        """Microseconds a reply, of each round; so is the next."""
+        self._cpu_us: list[float] = []
 
-    def is_less_than(self, least: Least) -> bool:
-        return sum(self.caller) < least.seconds or len(self.caller) < least.rounds
+    def rounds(self, side: Side) -> Iterator[range]:
+        """Gives the chats of each round, to be held before the next is asked for."""
+        for number in range(1 + ROUNDS):
+            wait_for_turn()
+            began, process = time.perf_counter(), time.process_time()
+            yield self._in_a_round
+            caller = time.perf_counter() - began
+            side.flush()
+            if number > 0:
+                self._caller_us.append(caller * self._each)
+                self._cpu_us.append((time.process_time() - process) * self._each)
+            print(file=sys.__stdout__, flush=True)
 
-    @contextmanager
-    def one_more(self, side: Side) -> Iterator[range]:
-        """Counts the round of chats that is held within."""
-        began, process = time.perf_counter(), time.process_time()
-        yield self.in_a_round
-        self.caller.append(time.perf_counter() - began)
-        side.flush()
-        self.cpu.append(time.process_time() - process)
-
-    def per_reply(self) -> dict[str, float]:
-        """Microseconds."""
-        each = 1e6 / (len(self.in_a_round) * self.replies)
-        return {"caller_us": min(self.caller) * each, "cpu_us": min(self.cpu) * each}
+    def per_reply(self) -> dict[str, list[float]]:
+        return {"caller_us": self._caller_us, "cpu_us": self._cpu_us}
