@@ -141,7 +141,7 @@ $(STAMPS)/profdata:
 
 $(STAMPS)/wheel: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(PYTHON_SOURCES)
 	@rm -rf target/wheels target/wheel-site
-	@scripts/quietly "building the wheel" $(PY) -m maturin build --profile dev --out target/wheels
+	@scripts/quietly "building the wheel" $(MATURIN) build $(AS_dev) --out target/wheels
 	@$(PY) -m pip install --quiet --no-index --no-deps --target target/wheel-site target/wheels/*.whl
 	@touch $@
 

@@ -70,7 +70,7 @@ def _measure(chats: Chats, repeats: int) -> Section:
     with sink.running() as collector:
         programs = {side: (*chats.program, side, collector.endpoint) for side in chats.sides}
         alone = {side: programs.pop(side) for side in chats.sides if side == BY_ITSELF}
-        runs = in_step(programs, repeats, collector) | in_turn(alone, repeats, collector, writing=alone)
+        runs = in_step(programs, repeats, collector) | in_turn(alone, repeats, collector, write=True)
     for sets in zip(*(runs[side] for side in EXPORTING if side in programs), strict=True):
         if sets[0].received["spans"] < sum(2 * run.said["model_calls"] for run in sets):
             sys.exit("spans were lost: the figures compare nothing")
@@ -91,16 +91,18 @@ def _row(chats: Chats, length: str, side: str, runs: dict[str, list[Run]]) -> Ro
     caller, cpu = (
         Figure.of(statistics.median(run.said[length][what]) for run in runs[side]) for what in ("caller_us", "cpu_us")
     )
-    times = statistics.median(
-        statistics.median(
-            ours / bare for ours, bare in zip(*(run.said[length]["caller_us"] for run in pair), strict=True)
-        )
-        for pair in zip(runs[side], runs[its_bare], strict=True)
-    )
+    pairs = zip(runs[side], runs[its_bare], strict=True)
+    times = statistics.median(_times_bare(run, bare, length) for run, bare in pairs)
     row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, "" if side == its_bare else f"{times:.2f}x bare")
     if side != "callboard":
         return row
     return row._replace(target=f"at most {chats.most_times_bare}x", reached=times <= chats.most_times_bare)
+
+
+def _times_bare(run: Run, bare: Run, length: str) -> float:
+    """How many times bare the caller's time is, round by round."""
+    rounds = zip(run.said[length]["caller_us"], bare.said[length]["caller_us"], strict=True)
+    return statistics.median(ours / theirs for ours, theirs in rounds)
 
 
 def _changed(bare: Run, runs: list[Run]) -> set[str]:

@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE
@@ -44,27 +44,28 @@ class Run(NamedTuple):
     """What the process beside it counted; of programs that ran in step, of all."""
 
 
-_kept: list[Run] = []
+_disturbed: list[float] = []
+"""What other programs took, of each run that is kept; of programs that ran in step, once for all."""
 
 
 def in_turn(
-    programs: Mapping[str, Sequence[str]], repeats: int, beside: Beside | None = None, writing: Container[str] = ()
+    programs: Mapping[str, Sequence[str]], repeats: int, beside: Beside | None = None, *, write: bool = False
 ) -> dict[str, list[Run]]:
     """Runs the programs in turn, A B A B, so that whatever drifts meets them alike.
 
     In a round all hash alike: the order in which Python walks through sets changes what a program takes.
-    Those in `writing` write to the disk. The kernel's work for that looks like another program's, so they run once.
+    Where they `write` to the disk, the kernel's work for that looks like another program's, so they run once.
     """
     runs: dict[str, list[Run]] = {name: [] for name in programs}
     for round_number in range(repeats):
         for name, command in programs.items():
             attempts: list[Run] = []
-            most = 1 if name in writing else ATTEMPTS
+            most = 1 if write else ATTEMPTS
             while not attempts or (len(attempts) < most and attempts[-1].disturbed > MOST_DISTURBED):
                 attempts.append(_run(command, beside, str(round_number)))
             runs[name].append(min(attempts, key=lambda run: run.disturbed))
-            if name not in writing:
-                _kept.append(runs[name][-1])
+            if not write:
+                _disturbed.append(runs[name][-1].disturbed)
     return runs
 
 
@@ -92,12 +93,12 @@ def describe() -> str:
 
 def disturbance() -> str:
     """How far the figures are to be trusted."""
-    worst = max((run.disturbed for run in _kept), default=0.0)
-    disturbed = sum(run.disturbed > MOST_DISTURBED for run in _kept)
+    worst = max(_disturbed, default=0.0)
+    disturbed = sum(share > MOST_DISTURBED for share in _disturbed)
     if not disturbed:
         return f"The machine was quiet: other programs took {worst:.0%} of it at the most while a run lasted."
     return (
-        f"The machine was not quiet: during {disturbed} of {len(_kept)} runs other programs took more than "
+        f"The machine was not quiet: during {disturbed} of {len(_disturbed)} runs other programs took more than "
         f"{MOST_DISTURBED:.0%} of it, at the worst {worst:.0%}. Measure again."
     )
 
@@ -142,9 +143,8 @@ def _run_in_step(programs: Mapping[str, Sequence[str]], beside: Beside | None, h
                 if line != "\n":
                     said[name] = json.loads(line)
     disturbed, received = watch.disturbed(), beside.take_counts() if beside else {}
-    runs = {name: Run(said[name], disturbed, received) for name in programs}
-    _kept.extend(runs.values())
-    return runs
+    _disturbed.append(disturbed)
+    return {name: Run(said[name], disturbed, received) for name in programs}
 
 
 def _environment(hash_seed: str) -> dict[str, str]:

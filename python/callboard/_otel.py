@@ -41,9 +41,16 @@ def within(trace_id: int, span_id: int, around: context.Context) -> context.Cont
     return inner
 
 
-def variable() -> ContextVar[context.Context] | None:
-    """Tell which variable has the current context; None where OpenTelemetry was told to keep it otherwise."""
+class Elsewhere:
+    """Has the current context where OpenTelemetry was told to keep it otherwise than in a variable."""
+
+    get = staticmethod(context.get_current)
+    set = staticmethod(context.attach)
+
+
+def current() -> ContextVar[context.Context] | type[Elsewhere]:
+    """Tell what has the current context: the variable itself, which is the quickest way to it, as a rule."""
     context.get_current()  # Chooses how it is kept, where nobody did.
     runtime = getattr(context, "_RUNTIME_CONTEXT", None)
     kept = runtime._current_context if type(runtime) is ContextVarsRuntimeContext else None
-    return kept if isinstance(kept, ContextVar) else None
+    return kept if isinstance(kept, ContextVar) else Elsewhere

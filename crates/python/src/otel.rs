@@ -29,17 +29,14 @@ pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Py<PyAny>> {
 /// Restores what was current for the OpenTelemetry API.
 pub(crate) fn detach(py: Python<'_>, before: Option<&Py<PyAny>>) {
     let Some(before) = before else { return };
-    quietly(py, Bridge::get(py).and_then(|bridge| bridge.set(before.bind(py))));
+    quietly(py, Bridge::get(py).and_then(|bridge| bridge.current.set(py, before.bind(py))));
 }
 
-/// The ways to OpenTelemetry's current context.
+/// The ways to OpenTelemetry's current context, of `callboard/_otel.py`.
 struct Bridge {
-    /// Makes the context in which a span is current; of `callboard/_otel.py`.
+    /// Makes the context in which a span is current.
     within: Py<PyAny>,
-    /// What has it; without that, the functions of OpenTelemetry's do, in several times the time.
-    variable: Option<Variable>,
-    get: Py<PyAny>,
-    set: Py<PyAny>,
+    current: Variable,
 }
 
 impl Bridge {
@@ -50,33 +47,19 @@ impl Bridge {
         }
         // Not within the lock: a signal handler that records in the midst of the import would wait for itself.
         let module = py.import("callboard._otel")?;
-        let context = module.getattr("context")?;
-        let variable: Option<Bound<'_, PyAny>> = module.call_method0("variable")?.extract()?;
         let bridge = Self {
             within: module.getattr("within")?.unbind(),
-            variable: variable.as_ref().map(Variable::of).transpose()?,
-            get: context.getattr("get_current")?.unbind(),
-            set: context.getattr("attach")?.unbind(),
+            current: Variable::of(&module.call_method0("current")?)?,
         };
         Ok(BRIDGE.get_or_init(py, || bridge))
     }
 
     fn attach(&self, py: Python<'_>, span: &Span) -> PyResult<Py<PyAny>> {
-        let before = match &self.variable {
-            Some(variable) => variable.get(py)?,
-            None => self.get.bind(py).call0()?,
-        };
+        let before = self.current.get(py)?;
         let (trace_id, span_id) = (span.trace_id().to_int(), span.span_id().to_int());
         let within = self.within.bind(py).call1((trace_id, span_id, &before))?;
-        self.set(&within)?;
+        self.current.set(py, &within)?;
         Ok(before.unbind())
-    }
-
-    fn set(&self, context: &Bound<'_, PyAny>) -> PyResult<()> {
-        match &self.variable {
-            Some(variable) => variable.set(context.py(), context),
-            None => self.set.bind(context.py()).call1((context,)).map(drop),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// A `contextvars.ContextVar` that has a default, with the ways to it kept at hand.
+/// A `contextvars.ContextVar` that has a default, or what has its `get` and `set`, with the ways to it kept at hand.
 pub(crate) struct Variable {
     variable: Py<PyAny>,
     get: Py<PyAny>,
@@ -58,10 +58,11 @@ impl Direct {
 impl Variable {
     /// The ways to a variable.
     pub(crate) fn of(variable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let class = variable.py().import("contextvars")?.getattr("ContextVar")?;
         Ok(Self {
             get: variable.getattr("get")?.unbind(),
             set: variable.getattr("set")?.unbind(),
-            direct: Direct::find(),
+            direct: Direct::find().filter(|_| variable.get_type().is(&class)),
             variable: variable.clone().unbind(),
         })
     }
