@@ -111,6 +111,11 @@ impl<'a> AttributeList<'a> {
         self.list.into_iter().map(|(key, given)| (key, given.into())).collect()
     }
 
+    /// Removes all attributes.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+    }
+
     /// The attributes, to be recorded; nothing stays in their place.
     pub(crate) fn take(&mut self) -> &mut [(Key, Given<'a>)] {
         &mut self.list

@@ -1,5 +1,7 @@
 //! What a model answers, read off AG2's response: as plain data, and as messages made of parts, as in the GenAI conventions.
 
+use std::mem::take;
+
 use callboard_core::{Attribute, Key, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -146,6 +148,13 @@ fn read(reader: &mut Reader, object: Option<Bound<'_, PyAny>>) -> Value {
 }
 
 /// Named values.
-pub(super) fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
-    Value::Map(entries.map(|(key, value)| (Key::from_static(key), value)).into())
+pub(super) fn map<const N: usize>(mut entries: [(&'static str, Value); N]) -> Value {
+    map_of(&mut entries)
+}
+
+/// As [`map`], out of line for all lengths; nothing stays in the values' place.
+#[inline(never)]
+fn map_of(entries: &mut [(&'static str, Value)]) -> Value {
+    let named = entries.iter_mut().map(|(key, value)| (Key::from_static(key), take(value)));
+    Value::Map(named.collect())
 }

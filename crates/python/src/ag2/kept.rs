@@ -1,6 +1,6 @@
 //! What is kept of an object of the program's, as long as that lives.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
@@ -9,8 +9,8 @@ use pyo3::types::{PyCFunction, PyWeakrefReference};
 use super::agents::id_of;
 use crate::guard::lock;
 
-/// What is kept, by the ids of the objects.
-pub(super) struct Kept<T>(Arc<Mutex<HashMap<usize, Entry<T>>>>);
+/// What is kept, by the ids of the objects; of few, as a rule, which are sooner compared than hashed.
+pub(super) struct Kept<T>(Arc<Mutex<BTreeMap<usize, Entry<T>>>>);
 
 struct Entry<T> {
     /// Removes this when the object is gone.

@@ -40,11 +40,13 @@ impl SpanContext {
         }
     }
 
-    /// Sets attributes.
+    /// Sets attributes. The list is empty afterwards.
+    #[inline(never)]
     pub(super) fn set_list(&self, attributes: &mut AttributeList<'_>) {
         if let Some(span) = self.span() {
             span.set_attributes(attributes.take());
         }
+        attributes.clear();
     }
 
     /// Records that something happened in this span, now, in attributes that are needed once more.
@@ -72,10 +74,12 @@ impl SpanContext {
         Ok(())
     }
 
-    /// Records that something happened in this span, now.
+    /// Records that something happened in this span, now. The list is empty afterwards.
+    #[inline(never)]
     pub(super) fn record(&self, kind: EventKind, attributes: &mut AttributeList<'_>) {
         if let Some(span) = self.span() {
             span.record_event(kind, attributes.take());
         }
+        attributes.clear();
     }
 }

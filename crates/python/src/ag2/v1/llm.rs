@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use callboard_core::time::{Clock, SystemClock};
-use callboard_core::{EventKind, SpanKind, Value};
+use callboard_core::{Attribute, EventKind, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::classes::event_field;
 use super::request::{Request, provider_name};
 use super::scopes::{acting, delivery};
-use super::usage::{Answered, Tokens, record_cost};
+use super::usage::{Answered, Tokens, put_cost};
 use super::{TurnHooks, put_mark};
 use crate::current::current_span;
 use crate::given::AttributeList;
@@ -179,7 +179,8 @@ impl Hook for Calling {
             Outcome::Raised(error) => {
                 let name = asked.request.name.bind(py).clone();
                 let agent_name = asked.agent_name.bind(py).clone();
-                let mut attributes = asked.created(span, &name, &agent_name);
+                let mut attributes = AttributeList::new(span.get().policy());
+                asked.put_created(span, &name, &agent_name, &mut attributes);
                 attributes.put_given(py, keys::LLM_IS_ERROR, true);
                 attributes.put_given(py, keys::LLM_RESPONSE, in_words(error)?);
                 span.get().record(EventKind::LlmCreate, &mut attributes);
@@ -235,10 +236,13 @@ fn record_answer(
     };
     let model = or_none(py, event_field(response, intern!(py, "model"))?);
     let priced = truthy(Some(model.clone()))?.unwrap_or_else(|| name.clone());
-    let (agent, priced) = (to_value(&agent_name), to_value(&priced));
-    let answered = Answered { agent, provider: &provider, model: priced };
-    let cost = record_cost(span, answered, tokens.as_ref());
+    let answered = Answered { agent: &agent_name, provider: &provider, model: &priced };
+    let mut attributes = AttributeList::new(span.get().policy());
+    put_cost(&answered, tokens.as_ref(), &mut |key, value| attributes.put_given(py, key, value));
+    span.get().record(EventKind::Cost, &mut attributes);
     if span.get().has_budget(py) {
+        let mut cost: Vec<Attribute> = Vec::new();
+        put_cost(&answered, tokens.as_ref(), &mut |key, value| cost.push((key.into(), value)));
         let ledger = hooks.ledger_of.bind(py).call1((span,))?;
         let about = (span, &agent_name, &name, attributes_to_python(py, &cost)?);
         ledger.call_method1(intern!(py, "count"), about)?;
@@ -246,14 +250,14 @@ fn record_answer(
 
     let answer = Answer::of(response)?;
     let reason = to_value(&or_none(py, event_field(response, intern!(py, "finish_reason"))?));
-    let id = or_none(py, event_field(response, intern!(py, "response_id"))?);
-    let mut attributes = AttributeList::new(span.get().policy());
+    let id = to_value(&or_none(py, event_field(response, intern!(py, "response_id"))?));
+    let model = to_value(&model);
     if let Some(tokens) = tokens {
         tokens.put(py, &mut attributes);
     }
     attributes.put_given(py, keys::GEN_AI_PROVIDER, provider);
-    attributes.put(keys::GEN_AI_RESPONSE_MODEL, &model);
-    attributes.put(keys::GEN_AI_RESPONSE_ID, &id);
+    attributes.put_given(py, keys::GEN_AI_RESPONSE_MODEL, model.clone());
+    attributes.put_given(py, keys::GEN_AI_RESPONSE_ID, id.clone());
     attributes.put_given(py, keys::GEN_AI_OUTPUT_MESSAGES, answer.messages(reason.clone()));
     attributes.put_given(py, keys::GEN_AI_FINISH_REASONS, vec![reason.clone()]);
     if let Some(first_chunk_ns) = progress.first_chunk_ns {
@@ -262,9 +266,9 @@ fn record_answer(
     }
     span.get().set_list(&mut attributes);
 
-    let mut attributes = asked.created(span, &name, &agent_name);
+    asked.put_created(span, &name, &agent_name, &mut attributes);
     attributes.put_given(py, keys::LLM_IS_ERROR, false);
-    let plain = answer.plain(to_value(&id), to_value(&model), reason);
+    let plain = answer.plain(id, model, reason);
     attributes.put_given(py, keys::LLM_RESPONSE, plain);
     attributes.put_given(py, keys::LLM_IS_CACHED, false);
     span.get().record(EventKind::LlmCreate, &mut attributes);
@@ -272,23 +276,22 @@ fn record_answer(
 }
 
 impl Asked {
-    /// The beginning of an LLM_CREATE.
-    fn created<'a>(
+    /// Begins an LLM_CREATE.
+    fn put_created<'a>(
         &self,
-        span: &'a Bound<'_, SpanContext>,
+        span: &Bound<'_, SpanContext>,
         name: &'a Bound<'_, PyAny>,
         agent_name: &'a Bound<'_, PyAny>,
-    ) -> AttributeList<'a> {
+        attributes: &mut AttributeList<'a>,
+    ) {
         let py = span.py();
         let agent = self.agent.bind(py);
         let agent_type = if agent.is_none() { Value::Null } else { class_name(agent).into() };
-        let mut attributes = AttributeList::new(span.get().policy());
         attributes.put_given(py, keys::INVOCATION_ID, span.get().core_span_id());
-        self.request.put_about(name, &mut attributes);
+        self.request.put_about(name, attributes);
         attributes.put_given(py, keys::AGENT_TYPE, agent_type);
         attributes.put(keys::AGENT_NAME, agent_name);
         let parameters = self.request.parameters(py, &self.messages);
         attributes.put_given(py, keys::LLM_PARAMS, parameters);
-        attributes
     }
 }

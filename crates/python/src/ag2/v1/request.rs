@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use callboard_core::{Key, Text, Value};
+use callboard_core::{Attribute, Key, Text, Value};
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -140,12 +140,14 @@ impl Request {
     pub(super) fn parameters(&self, py: Python<'_>, messages: &Value) -> Value {
         let parameters = self.client.parameters.value(py);
         let Value::Map(entries) = parameters else { return parameters };
-        let added = [Some(("messages", messages)), self.tools.as_ref().map(|it| ("tools", it))];
-        let added = added.into_iter().flatten();
-        let added = added.map(|(key, value)| (Key::from_static(key), value.clone()));
-        let has_tools = self.tools.is_some();
-        let kept = entries.iter().filter(|(key, _)| !has_tools || key != "tools").cloned();
-        Value::Map(kept.chain(added).collect())
+        let mut sent: Vec<Attribute> = Vec::with_capacity(entries.len() + 2);
+        sent.extend_from_slice(&entries);
+        sent.push((Key::from_static("messages"), messages.clone()));
+        if let Some(tools) = &self.tools {
+            sent.retain(|(key, _)| key != "tools");
+            sent.push((Key::from_static("tools"), tools.clone()));
+        }
+        sent.into()
     }
 }
 

@@ -3,7 +3,7 @@
 //! The tokens are those of the answer itself, which AG2 also puts into its `UsageEvent`. Its other kind, `subtask`, sums up
 //! calls that have been counted already, so nothing listens to it.
 
-use callboard_core::{Attribute, EventKind, Key, Value};
+use callboard_core::Value;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
@@ -13,7 +13,7 @@ use super::super::reading::truthy;
 use super::classes::event_field;
 use crate::given::AttributeList;
 use crate::guard::quietly;
-use crate::span::SpanContext;
+use crate::value::to_value;
 
 /// Whose input tokens leave out those of the prompt cache. Everywhere else the counts include them, as they do in the
 /// GenAI conventions.
@@ -86,40 +86,35 @@ fn count(usage: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> Option<i64> {
 /// Whose answer it is that has a cost.
 pub(super) struct Answered<'a> {
     /// The agent's name.
-    pub(super) agent: Value,
+    pub(super) agent: &'a Bound<'a, PyAny>,
     pub(super) provider: &'a Value,
-    pub(super) model: Value,
+    pub(super) model: &'a Bound<'a, PyAny>,
 }
 
-/// Records the COST of an answer; gives its attributes. The pipeline's cost module prices it, nobody here does.
-pub(super) fn record_cost(
-    span: &Bound<'_, SpanContext>,
-    answered: Answered<'_>,
+/// Gives the attributes of an answer's COST, one by one. The pipeline's cost module prices it, nobody here does.
+pub(super) fn put_cost(
+    answered: &Answered<'_>,
     tokens: Option<&Tokens>,
-) -> Vec<Attribute> {
-    let mut cost = Vec::with_capacity(9);
-    let mut put = |key, value| cost.push((Key::from_static(key), value));
+    put: &mut dyn FnMut(&'static str, Value),
+) {
     put(keys::COST_TYPE, "LLM".into());
-    put(keys::AGENT_NAME, answered.agent);
+    put(keys::AGENT_NAME, to_value(answered.agent));
     put(keys::LLM_PROVIDER, answered.provider.clone());
-    put(keys::LLM_MODEL, answered.model);
-    match tokens {
-        None => put(keys::COST_UNPRICED, true.into()),
-        Some(tokens) => {
-            put(keys::LLM_INPUT_TOKENS, tokens.input.into());
-            put(keys::LLM_OUTPUT_TOKENS, tokens.output.into());
-            let details = [
-                (keys::CACHE_READ_TOKENS, tokens.cache_read),
-                (keys::CACHE_WRITE_TOKENS, tokens.cache_write),
-                (keys::REASONING_TOKENS, tokens.reasoning),
-            ];
-            for (key, tokens) in details {
-                if let Some(tokens) = tokens {
-                    put(key, tokens.into());
-                }
-            }
+    put(keys::LLM_MODEL, to_value(answered.model));
+    let Some(tokens) = tokens else {
+        put(keys::COST_UNPRICED, true.into());
+        return;
+    };
+    put(keys::LLM_INPUT_TOKENS, tokens.input.into());
+    put(keys::LLM_OUTPUT_TOKENS, tokens.output.into());
+    let details = [
+        (keys::CACHE_READ_TOKENS, tokens.cache_read),
+        (keys::CACHE_WRITE_TOKENS, tokens.cache_write),
+        (keys::REASONING_TOKENS, tokens.reasoning),
+    ];
+    for (key, tokens) in details {
+        if let Some(tokens) = tokens {
+            put(key, tokens.into());
         }
     }
-    span.get().record_copy(span.py(), EventKind::Cost, &cost);
-    cost
 }
