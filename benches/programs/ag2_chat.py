@@ -34,6 +34,7 @@ from chats import (
     bare,
     callboard,
     opentelemetry_sdk,
+    stay_on_a_core,
     wait_for_turn,
 )
 from openai.resources.chat.completions import Completions
@@ -119,6 +120,7 @@ def main() -> None:
     service = Service()
     Completions.create = lambda completions, **asked: service.answer(**asked)
     with SIDES[name](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
+        stay_on_a_core()
         said = {replies: measured(replies, side, kind) for replies in REPLIES}
     wait_for_turn()
     print(json.dumps({**said, "model_calls": service.calls}))

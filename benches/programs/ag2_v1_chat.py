@@ -29,6 +29,7 @@ from chats import (
     bare,
     callboard,
     opentelemetry_sdk,
+    stay_on_a_core,
     wait_for_turn,
 )
 from openai.resources.chat.completions import AsyncCompletions
@@ -93,6 +94,7 @@ async def main() -> None:
 
     AsyncCompletions.create = create
     with SIDES[given.side](given.endpoint) as side:
+        stay_on_a_core()
         said = {replies: await measured(replies, side) for replies in REPLIES}
     wait_for_turn()
     print(json.dumps({**said, "model_calls": service.calls}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from openai.types.chat.chat_completion import Choice
 
 REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
-ROUNDS = 5
+ROUNDS = 10
 """So often chats of a length are held, and once more before, to warm up."""
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
 # Of the form that AG2 does not warn of.
@@ -97,6 +98,16 @@ class Service:
 def wait_for_turn() -> None:
     """Waits for a line on stdin, or the end of that: other programs run beside this one."""
     sys.stdin.readline()
+
+
+def stay_on_a_core() -> None:
+    """Keeps this thread on one core, and those that it starts from now on; what telemetry has started moves freely.
+
+    AG2 1.x has threads take turns with this one, several times a reply. Which core the system wakes them on makes a process
+    faster or slower than the next for as long as it runs.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 class Spent:
