@@ -271,12 +271,10 @@ impl Known {
     ) -> Option<usize> {
         let newest = identical.saturating_sub(NEWEST_COMPARED);
         let older = (0..OLDER_COMPARED.min(newest)).map(|step| (self.next_older + step) % newest);
-        let mut changed: Option<usize> = None;
-        for index in older.chain(newest..identical) {
-            if !self.is_equal(messages, index, recording) {
-                changed = Some(changed.map_or(index, |earliest| earliest.min(index)));
-            }
-        }
+        let changed = older
+            .chain(newest..identical)
+            .filter(|&index| !self.is_equal(messages, index, recording))
+            .min();
         self.next_older = (self.next_older + OLDER_COMPARED) % newest.max(1);
         changed
     }
