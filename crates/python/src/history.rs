@@ -53,25 +53,25 @@ struct History {
 
 #[derive(Default)]
 struct Known {
-    messages: Vec<KnownMessage>,
+    /// The messages themselves, kept alive so that identity means something. They lie by themselves, one pointer after the
+    /// other: all of them are gone through at every call.
+    objects: Vec<Py<PyAny>>,
+    /// What each of them was when it was read.
+    read: Vec<Read>,
     /// The next older message to compare.
     next_older: usize,
 }
 
-/// A message that a history has.
-struct KnownMessage {
-    object: Object,
+/// A message as it was when it was read.
+struct Read {
+    entries: Entries,
     /// The context that ends with it.
     context: Context,
 }
 
-/// A message of the program's: what it was when it was read. All of it is kept alive so that identity means something.
-struct Object {
-    message: Py<PyAny>,
-    /// The names and values of a dict in turn, where none of them can change: as long as it has the same, it is the same.
-    /// Else none.
-    entries: Option<Box<[Py<PyAny>]>>,
-}
+/// The names and values of a dict in turn, kept alive, where none of them can change: as long as it has the same, it is the
+/// same. Else none.
+struct Entries(Option<Box<[Py<PyAny>]>>);
 
 /// How a message becomes what is recorded of it.
 #[derive(Clone, Copy)]
@@ -102,9 +102,10 @@ impl Histories {
         let history = quietly(py, self.history(py, owner));
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
         known.forget_what_differs(&messages, recording);
-        for message in messages.iter().skip(known.messages.len()) {
+        for message in messages.iter().skip(known.objects.len()) {
             let context = known.newest().push(recording.message(&message));
-            known.messages.push(KnownMessage { object: Object::of(message), context });
+            known.read.push(Read { entries: Entries::of(&message), context });
+            known.objects.push(message.unbind());
         }
         let context = known.newest();
         if let Some(history) = history {
@@ -184,9 +185,9 @@ impl History {
     }
 }
 
-impl Object {
-    fn of(message: Bound<'_, PyAny>) -> Self {
-        let entries = message.cast_exact::<PyDict>().ok().and_then(|entries| {
+impl Entries {
+    fn of(message: &Bound<'_, PyAny>) -> Self {
+        Self(message.cast_exact::<PyDict>().ok().and_then(|entries| {
             let mut read = Vec::with_capacity(2 * entries.len());
             for (name, value) in entries {
                 if !is_unchanging(&name) || !is_unchanging(&value) {
@@ -195,14 +196,12 @@ impl Object {
                 read.extend([name.unbind(), value.unbind()]);
             }
             Some(read.into())
-        });
-        Self { entries, message: message.unbind() }
+        }))
     }
 
-    /// Whether the message consists of the very objects that it did when it was read. It runs no Python code, and says no
-    /// where that would be needed.
-    fn consists_of_the_same(&self, message: &Bound<'_, PyAny>) -> bool {
-        let (Some(known), Ok(entries)) = (&self.entries, message.cast_exact::<PyDict>()) else {
+    /// Whether the message consists of these very objects. It runs no Python code, and says no where that would be needed.
+    fn are_all_of(&self, message: &Bound<'_, PyAny>) -> bool {
+        let (Some(known), Ok(entries)) = (&self.0, message.cast_exact::<PyDict>()) else {
             return false;
         };
         if known.len() != 2 * entries.len() {
@@ -230,20 +229,22 @@ fn is_unchanging(object: &Bound<'_, PyAny>) -> bool {
 
 impl Known {
     fn newest(&self) -> Context {
-        self.messages.last().map_or_else(Context::empty, |known| known.context.clone())
+        self.read.last().map_or_else(Context::empty, |newest| newest.context.clone())
     }
 
     /// Keeps the beginning that the list shares with what is known.
     fn forget_what_differs(&mut self, messages: &Bound<'_, PyList>, recording: Recording<'_, '_>) {
         let identical = self.count_identical(messages);
         let identical = self.changed_in_place(messages, identical, recording).unwrap_or(identical);
-        let equal = (identical..self.messages.len().min(messages.len()))
+        let equal = (identical..self.objects.len().min(messages.len()))
             .take_while(|&index| self.is_equal(messages, index, recording))
             .count();
-        self.messages.truncate(identical + equal);
-        for (index, known) in self.messages.iter_mut().enumerate().skip(identical) {
+        self.objects.truncate(identical + equal);
+        self.read.truncate(identical + equal);
+        for index in identical..self.objects.len() {
             if let Ok(message) = messages.get_item(index) {
-                known.object = Object::of(message);
+                self.read[index].entries = Entries::of(&message);
+                self.objects[index] = message.unbind();
             }
         }
     }
@@ -256,10 +257,8 @@ impl Known {
             // borrowed and only compared: counting it up and down would double the time of a long history.
             unsafe { ffi::PyList_GetItem(messages.as_ptr(), index as ffi::Py_ssize_t) }
         };
-        let known = self.messages.iter().take(length).enumerate();
-        let is_there =
-            |(index, known): &(usize, &KnownMessage)| at(*index) == known.object.message.as_ptr();
-        known.take_while(is_there).count()
+        let known = self.objects.iter().take(length).enumerate();
+        known.take_while(|(index, object)| at(*index) == object.as_ptr()).count()
     }
 
     /// The first of the compared messages whose object is the same but whose content is not.
@@ -286,11 +285,10 @@ impl Known {
         index: usize,
         recording: Recording<'_, '_>,
     ) -> bool {
-        let (Some(known), Ok(message)) = (self.messages.get(index), messages.get_item(index))
-        else {
+        let (Some(known), Ok(message)) = (self.read.get(index), messages.get_item(index)) else {
             return false;
         };
-        known.object.consists_of_the_same(&message)
+        known.entries.are_all_of(&message)
             || known.context.newest().is_some_and(|it| recording.is_known(&message, it))
     }
 }
