@@ -169,6 +169,28 @@ def test_what_is_no_provider_is_refused_with_the_fix(wrong, message):
         InstrumentationManager().register_provider(wrong)
 
 
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (InstrumentationManager, "queue_bytes"),
+        (CostTrackerProvider, "history_entries"),
+        (CostTrackerProvider().cost_by_message, "limit"),
+        (MermaidDiagramProvider, "max_messages"),
+        (MermaidDiagramProvider, "kept_messages"),
+        (MermaidDiagramProvider().generate_sequence_diagram, "max_messages"),
+        (OpenTelemetryProvider, "history_max_bytes"),
+        (OpenTelemetryProvider, "max_export_batch_bytes"),
+        (OpenTelemetryProvider, "max_queue_bytes"),
+    ],
+)
+def test_how_many_is_never_less_than_none(call, argument):
+    with pytest.raises(ValueError, match=f"^{argument} takes a whole number from 0 on, not -1$"):
+        call(**{argument: -1})
+    with pytest.raises(TypeError, match="'str' object cannot be interpreted as an integer"):
+        call(**{argument: "many"})
+    call(**{argument: 2**70})
+
+
 def test_what_is_no_manager_is_refused_with_the_fix():
     with pytest.raises(TypeError, match=r"takes an InstrumentationManager, not str: telemetry_context\("):
         telemetry_context("My Workflow")

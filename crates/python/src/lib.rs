@@ -5,7 +5,7 @@
 //! - [`manager`] and [`span`]: the handles through which a Python program records.
 //! - [`current`]: which span is current, in a `contextvars.ContextVar`; [`activation`]: one made current elsewhere.
 //! - [`variable`]: variables of a context; [`watch`]: a program's function, watched; [`attempt`]: several tried in turn.
-//! - [`given`]: what a program passes to a call that records, read where it lies.
+//! - [`given`]: what a program passes to a call that records, read where it lies; [`arguments`]: numbers that have a range.
 //! - [`content`]: how much of messages is recorded, and with what taken out.
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
@@ -16,6 +16,7 @@
 mod activation;
 mod adapter;
 mod ag2;
+mod arguments;
 mod content;
 mod current;
 mod exception;

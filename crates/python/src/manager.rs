@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::adapter::PythonProvider;
+use crate::arguments::count;
 use crate::content::ContentPolicy;
 use crate::current::current_span;
 use crate::given::with_attributes;
@@ -85,12 +86,13 @@ impl InstrumentationManager {
     fn new(
         py: Python<'_>,
         capture_console: bool,
-        queue_bytes: Option<usize>,
+        queue_bytes: Option<i128>,
         prices: Option<&Bound<'_, PyAny>>,
         budget: Option<&Bound<'_, PyAny>>,
         capture_content: Option<Py<PyAny>>,
         redact: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
+        let queue_bytes = count("queue_bytes", queue_bytes)?;
         let rules = (&capture_content, &redact);
         let policy = py.import("callboard.content")?.call_method1("policy", rules)?.extract()?;
         let budgets = match budget {

@@ -4,6 +4,7 @@ use callboard::providers::cost::{CostTrackerConfig, MessageCost, Share};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::arguments::count;
 use crate::value::attributes_to_python;
 
 /// Adds up what model calls, and anything else with a cost, cost.
@@ -23,12 +24,12 @@ pub(crate) struct CostTrackerProvider {
 impl CostTrackerProvider {
     #[new]
     #[pyo3(signature = (*, history_entries=None))]
-    fn new(history_entries: Option<usize>) -> Self {
+    fn new(history_entries: Option<i128>) -> PyResult<Self> {
         let defaults = CostTrackerConfig::default();
-        let history_entries = history_entries.unwrap_or(defaults.history_entries);
-        Self {
-            provider: callboard::CostTrackerProvider::new(CostTrackerConfig { history_entries }),
-        }
+        let history_entries =
+            count("history_entries", history_entries)?.unwrap_or(defaults.history_entries);
+        let provider = callboard::CostTrackerProvider::new(CostTrackerConfig { history_entries });
+        Ok(Self { provider })
     }
 
     /// What everything cost so far, in US dollars.
@@ -75,9 +76,9 @@ impl CostTrackerProvider {
     fn cost_by_message<'py>(
         &self,
         py: Python<'py>,
-        limit: Option<usize>,
+        limit: Option<i128>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let limit = limit.unwrap_or(usize::MAX);
+        let limit = count("limit", limit)?.unwrap_or(usize::MAX);
         let list = PyList::empty(py);
         for message in py.detach(|| self.provider.cost_by_message(limit)) {
             list.append(message_cost(py, &message)?)?;

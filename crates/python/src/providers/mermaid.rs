@@ -4,6 +4,7 @@ use callboard::providers::mermaid::{DiagramOptions, MermaidConfig};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::arguments::count;
 use crate::span::datetime;
 
 /// Draws who said what to whom, as a Mermaid sequence diagram.
@@ -22,14 +23,16 @@ pub(crate) struct MermaidDiagramProvider {
 impl MermaidDiagramProvider {
     #[new]
     #[pyo3(signature = (*, fold=false, max_messages=None, kept_messages=None))]
-    fn new(fold: bool, max_messages: Option<usize>, kept_messages: Option<usize>) -> Self {
+    fn new(fold: bool, max_messages: Option<i128>, kept_messages: Option<i128>) -> PyResult<Self> {
         let defaults = MermaidConfig::default();
+        let max_messages = count("max_messages", max_messages)?;
+        let kept_messages = count("kept_messages", kept_messages)?;
         let options = DiagramOptions { fold, max_messages };
         let config = MermaidConfig {
             kept_messages: kept_messages.unwrap_or(defaults.kept_messages),
             diagram: options.clone(),
         };
-        Self { provider: callboard::MermaidDiagramProvider::new(config), options }
+        Ok(Self { provider: callboard::MermaidDiagramProvider::new(config), options })
     }
 
     /// The diagram's text. Arguments that are given replace the provider's own for this drawing.
@@ -38,13 +41,13 @@ impl MermaidDiagramProvider {
         &self,
         py: Python<'_>,
         fold: Option<bool>,
-        max_messages: Option<usize>,
-    ) -> String {
+        max_messages: Option<i128>,
+    ) -> PyResult<String> {
         let options = DiagramOptions {
             fold: fold.unwrap_or(self.options.fold),
-            max_messages: max_messages.or(self.options.max_messages),
+            max_messages: count("max_messages", max_messages)?.or(self.options.max_messages),
         };
-        py.detach(|| self.provider.draw(&options))
+        Ok(py.detach(|| self.provider.draw(&options)))
     }
 
     /// Every message that is drawn, in order of time: tuples of the time (a `datetime` in UTC), the sender, the recipient

@@ -1,7 +1,6 @@
 //! `OpenTelemetryProvider`, as Python sees it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use callboard::TelemetryProvider;
 use callboard_otlp::config::process_environment;
@@ -10,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::arguments::{count, seconds};
 use crate::value::text_of;
 
 /// Sends spans to any OpenTelemetry collector, Jaeger included, over OTLP.
@@ -59,35 +59,33 @@ impl OpenTelemetryProvider {
         timeout: Option<f64>,
         compression: Option<String>,
         history: Option<String>,
-        history_max_bytes: Option<usize>,
+        history_max_bytes: Option<i128>,
         certificate: Option<PathBuf>,
         client_certificate: Option<PathBuf>,
         client_key: Option<PathBuf>,
         insecure: Option<bool>,
         resource_attributes: Option<&Bound<'_, PyDict>>,
         schedule_delay: Option<f64>,
-        max_export_batch_bytes: Option<usize>,
-        max_queue_bytes: Option<usize>,
+        max_export_batch_bytes: Option<i128>,
+        max_queue_bytes: Option<i128>,
     ) -> PyResult<Self> {
         let config = ExporterConfig {
             collector_endpoint,
             service_name,
             protocol,
             headers: headers.map(pairs),
-            timeout: timeout.map(|given| seconds("timeout", given)).transpose()?,
+            timeout: seconds("timeout", timeout)?,
             compression,
             history,
-            history_max_bytes,
+            history_max_bytes: count("history_max_bytes", history_max_bytes)?,
             certificate,
             client_certificate,
             client_key,
             insecure,
             resource_attributes: Some(resource(resource_attributes)),
-            schedule_delay: schedule_delay
-                .map(|given| seconds("schedule_delay", given))
-                .transpose()?,
-            max_export_batch_bytes,
-            max_queue_bytes,
+            schedule_delay: seconds("schedule_delay", schedule_delay)?,
+            max_export_batch_bytes: count("max_export_batch_bytes", max_export_batch_bytes)?,
+            max_queue_bytes: count("max_queue_bytes", max_queue_bytes)?,
             ..ExporterConfig::default()
         };
         let config = config
@@ -133,12 +131,4 @@ fn resource(given: Option<&Bound<'_, PyDict>>) -> Vec<(String, String)> {
 
 fn pairs(given: &Bound<'_, PyDict>) -> Vec<(String, String)> {
     given.iter().map(|(name, value)| (text_of(&name), text_of(&value))).collect()
-}
-
-fn seconds(argument: &str, given: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(given).map_err(|_| {
-        PyValueError::new_err(format!(
-            "{argument} takes a number of seconds from 0 on, not {given}"
-        ))
-    })
 }
