@@ -29,7 +29,7 @@ impl Answer {
         let py = response.py();
         let mut reader = Reader::new();
         let mut read = |object: &Bound<'_, PyAny>| reader.value(object, DEPTH);
-        let content = read(&or_none(py, event_field(response, intern!(py, "content"))?));
+        let content = read(&or_none(py, content_of(response)?));
         let calls = Asked::all(response)?.into_iter().map(|call| ToolCall {
             id: read(&call.id),
             name: read(&call.name),
@@ -98,12 +98,21 @@ impl<'py> Asked<'py> {
     }
 }
 
+/// What a response says: what its message does. AG2's property reads that in Python.
+fn content_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let content = intern!(response.py(), "content");
+    match event_field(response, intern!(response.py(), "message"))? {
+        Some(message) => event_field(&message, content),
+        None => event_field(response, content),
+    }
+}
+
 /// A response as a message of a history.
 pub(super) fn message_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let py = response.py();
     let message = PyDict::new(py);
     message.set_item(intern!(py, "role"), intern!(py, "assistant"))?;
-    let content = or_none(py, event_field(response, intern!(py, "content"))?);
+    let content = or_none(py, content_of(response)?);
     message.set_item(intern!(py, "content"), content)?;
     let calls = Asked::all(response)?;
     if !calls.is_empty() {

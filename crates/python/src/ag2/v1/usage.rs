@@ -9,7 +9,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 
 use super::super::keys;
-use super::super::reading::truthy;
 use super::classes::event_field;
 use crate::given::AttributeList;
 use crate::guard::quietly;
@@ -37,14 +36,17 @@ impl Tokens {
         service: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Self>> {
         let py = response.py();
-        let Some(usage) = truthy(event_field(response, intern!(py, "usage"))?)? else {
-            return Ok(None);
-        };
+        let Some(usage) = event_field(response, intern!(py, "usage"))? else { return Ok(None) };
         let cache_read = count(&usage, intern!(py, "cache_read_input_tokens"));
         let cache_write = count(&usage, intern!(py, "cache_creation_input_tokens"));
         let reasoning = count(&usage, intern!(py, "thinking_tokens"));
         let mut input = count(&usage, intern!(py, "prompt_tokens")).unwrap_or(0);
         let mut output = count(&usage, intern!(py, "completion_tokens")).unwrap_or(0);
+        let total = count(&usage, intern!(py, "total_tokens"));
+        let counted = [Some(input), Some(output), total, cache_read, cache_write, reasoning];
+        if counted.iter().all(|tokens| tokens.unwrap_or(0) == 0) {
+            return Ok(None);
+        }
         let service = service.and_then(|name| name.cast::<PyString>().ok()?.to_str().ok());
         if service.is_some_and(|name| CACHE_APART.contains(&name)) {
             let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
