@@ -14,6 +14,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use crate::ag2::has_parts;
 use crate::content::ContentPolicy;
 use crate::guard::{lock, quietly};
+use crate::identity::count_same;
 use crate::value::{is_plainly, to_value};
 
 /// How many of the newest known messages are compared each time.
@@ -53,8 +54,8 @@ struct History {
 
 #[derive(Default)]
 struct Known {
-    /// The messages themselves, kept alive so that identity means something. They lie by themselves, one pointer after the
-    /// other: all of them are gone through at every call.
+    /// The messages themselves, kept alive so that identity means something. They lie one pointer after the other, as all of
+    /// them are gone through at every call.
     objects: Vec<Py<PyAny>>,
     /// What each of them was when it was read.
     read: Vec<Read>,
@@ -234,7 +235,7 @@ impl Known {
 
     /// Keeps the beginning that the list shares with what is known.
     fn forget_what_differs(&mut self, messages: &Bound<'_, PyList>, recording: Recording<'_, '_>) {
-        let identical = self.count_identical(messages);
+        let identical = count_same(messages, self.objects.iter().map(Py::as_ptr));
         let identical = self.changed_in_place(messages, identical, recording).unwrap_or(identical);
         let equal = (identical..self.objects.len().min(messages.len()))
             .take_while(|&index| self.is_equal(messages, index, recording))
@@ -247,18 +248,6 @@ impl Known {
                 self.objects[index] = message.unbind();
             }
         }
-    }
-
-    /// How many messages at the beginning are the known objects themselves.
-    fn count_identical(&self, messages: &Bound<'_, PyList>) -> usize {
-        let length = messages.len();
-        let at = |index: usize| {
-            // SAFETY: the list is alive and the index within it, as nothing here runs Python code. The reference is
-            // borrowed and only compared: counting it up and down would double the time of a long history.
-            unsafe { ffi::PyList_GetItem(messages.as_ptr(), index as ffi::Py_ssize_t) }
-        };
-        let known = self.objects.iter().take(length).enumerate();
-        known.take_while(|(index, object)| at(*index) == object.as_ptr()).count()
     }
 
     /// The first of the compared messages whose object is the same but whose content is not.

@@ -7,7 +7,8 @@
 //! - [`variable`]: variables of a context; [`watch`]: a program's function, watched; [`attempt`]: several tried in turn.
 //! - [`given`]: what a program passes to a call that records, read where it lies; [`arguments`]: numbers that have a range.
 //! - [`content`]: how much of messages is recorded, and with what taken out.
-//! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
+//! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back; [`identity`]: which
+//!   objects a list had before.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
 //! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
 //! - [`lifecycle`]: exit, forks and logging; [`otel`]: the OpenTelemetry API's own context;
@@ -23,6 +24,7 @@ mod exception;
 mod given;
 mod guard;
 mod history;
+mod identity;
 mod kinds;
 mod known;
 mod lifecycle;

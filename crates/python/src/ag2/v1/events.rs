@@ -16,6 +16,7 @@ use super::super::reading::or_none;
 use super::answer::message_of;
 use super::classes::{EventClass, Form, event_field};
 use crate::guard::lock;
+use crate::identity::count_same;
 
 /// The streams that were read.
 pub(super) struct Streams {
@@ -174,7 +175,9 @@ impl Rendered {
             }
         };
         let events = Events::of(events)?;
-        self.events.truncate(self.count_known(&events));
+        let known = self.events.iter().map(|(event, _)| event.as_ptr());
+        let known = events.count_same(known);
+        self.events.truncate(known);
         let end = self.events.last().map_or(usize::from(has_prompt), |(_, end)| *end);
         if messages.len() > end {
             messages.del_slice(end, messages.len())?;
@@ -185,12 +188,6 @@ impl Rendered {
             self.events.push((event.unbind(), messages.len()));
         }
         Ok(messages)
-    }
-
-    /// How many events at the beginning are the known ones.
-    fn count_known(&self, events: &Events<'_>) -> usize {
-        let known = self.events.iter().take(events.len()).enumerate();
-        known.take_while(|(index, (event, _))| events.at(*index) == event.as_ptr()).count()
     }
 }
 
@@ -226,14 +223,13 @@ impl<'py> Events<'py> {
         }
     }
 
-    /// An event, only to be compared: counting its references would touch the memory of each.
-    fn at(&self, index: usize) -> *mut ffi::PyObject {
-        let index = index as ffi::Py_ssize_t;
-        // SAFETY: the list or tuple is alive and the index within it, as nothing runs Python code while it is gone through.
-        unsafe {
-            match self {
-                Self::List(events) => ffi::PyList_GetItem(events.as_ptr(), index),
-                Self::Tuple(events) => ffi::PyTuple_GetItem(events.as_ptr(), index),
+    /// How many at the beginning are these very ones.
+    fn count_same(&self, known: impl Iterator<Item = *mut ffi::PyObject>) -> usize {
+        match self {
+            Self::List(events) => count_same(events, known),
+            Self::Tuple(events) => {
+                let same = |(event, known): &(Borrowed<'_, '_, PyAny>, _)| event.as_ptr() == *known;
+                events.iter_borrowed().zip(known).take_while(same).count()
             }
         }
     }
