@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def is_gone(reference: weakref.ref[Any]) -> Callable[[], bool]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells of threads so simply")
 def test_a_manager_that_is_let_go_of_takes_its_threads_along() -> None:
-    before = sorted(thread_names())
+    before = Counter(thread_names())
     for _ in range(20):
         manager, _recorder = recorded()
         manager.register_provider(CostTrackerProvider())
@@ -41,7 +42,8 @@ def test_a_manager_that_is_let_go_of_takes_its_threads_along() -> None:
         assert any(name.startswith("callboard") for name in thread_names())
         del manager, _recorder
     gc.collect()
-    wait_until(lambda: sorted(thread_names()) == before, "the threads have ended")
+    # Threads that were about to end before may be gone as well.
+    wait_until(lambda: not Counter(thread_names()) - before, "the threads have ended")
 
 
 def test_managers_and_providers_are_let_go_of() -> None:
