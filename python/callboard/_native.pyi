@@ -433,7 +433,8 @@ class InstrumentationManager:
 
     Raises:
         TypeError: the budget is none, or `redact` is nothing that redacts.
-        ValueError: the price file cannot be used, or `capture_content` is none; the message names the fix.
+        ValueError: the price file cannot be used, `capture_content` is none, or `queue_bytes` is below 0; the message
+            names the fix.
 
     """
 
@@ -577,6 +578,9 @@ class CostTrackerProvider:
     Args:
         history_entries: the most entries of `cost_history`; the oldest go first. Sums never lose anything.
 
+    Raises:
+        ValueError: `history_entries` is below 0.
+
     """
 
     def __new__(cls, *, history_entries: int | None = None) -> Self: ...
@@ -620,6 +624,9 @@ class MermaidDiagramProvider:
         fold: whether rounds that repeat are drawn once, in a `loop`.
         max_messages: the most messages that are drawn, the first and the last ones; a note tells how many are left out.
         kept_messages: the most messages that are kept at all; the oldest go first. Default: 100,000.
+
+    Raises:
+        ValueError: `max_messages` or `kept_messages` is below 0.
 
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,6 @@ import callboard
 import pytest
 from callboard import CostTrackerProvider, InstrumentationManager, SpanKind, TelemetryProvider, telemetry_context
 from harness import Recorder, recorded, run_program, wait_until
-
-
-def thread_names() -> list[str]:
-    """The names of the process's threads; those of callboard's own are known to no Python."""
-    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
 def is_gone(reference: weakref.ref[Any]) -> Callable[[], bool]:
@@ -33,17 +27,23 @@ def is_gone(reference: weakref.ref[Any]) -> Callable[[], bool]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells of threads so simply")
 def test_a_manager_that_is_let_go_of_takes_its_threads_along() -> None:
-    before = Counter(thread_names())
-    for _ in range(20):
-        manager, _recorder = recorded()
-        manager.register_provider(CostTrackerProvider())
-        with telemetry_context(manager):
-            manager.start_span(SpanKind.CHAT)
-        assert any(name.startswith("callboard") for name in thread_names())
-        del manager, _recorder
-    gc.collect()
-    # Threads that were about to end before may be gone as well.
-    wait_until(lambda: not Counter(thread_names()) - before, "the threads have ended")
+    """In a process of its own, where nothing that another test left behind ends meanwhile."""
+    run_program("""
+        import gc
+        from pathlib import Path
+        def thread_names():  # Those of callboard's own are known to no Python.
+            return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+        before = thread_names()
+        for _ in range(20):
+            manager, recorder = recorded()
+            manager.register_provider(CostTrackerProvider())
+            with telemetry_context(manager):
+                manager.start_span(SpanKind.CHAT)
+            assert any(name.startswith("callboard") for name in thread_names())
+            del manager, recorder
+        gc.collect()
+        wait_until(lambda: thread_names() == before, "the threads have ended")
+        """)
 
 
 def test_managers_and_providers_are_let_go_of() -> None:

@@ -15,6 +15,9 @@ use crate::value::attributes_to_python;
 ///
 /// Args:
 ///     history_entries: the most entries of `cost_history`; the oldest go first. Sums never lose anything.
+///
+/// Raises:
+///     ValueError: `history_entries` is below 0.
 #[pyclass(module = "callboard", subclass, frozen, weakref)]
 pub(crate) struct CostTrackerProvider {
     pub(crate) provider: callboard::CostTrackerProvider,

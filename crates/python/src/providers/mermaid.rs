@@ -13,6 +13,9 @@ use crate::span::datetime;
 ///     fold: whether rounds that repeat are drawn once, in a `loop`.
 ///     max_messages: the most messages that are drawn, the first and the last ones; a note tells how many are left out.
 ///     kept_messages: the most messages that are kept at all; the oldest go first. Default: 100,000.
+///
+/// Raises:
+///     ValueError: `max_messages` or `kept_messages` is below 0.
 #[pyclass(module = "callboard", subclass, frozen, weakref)]
 pub(crate) struct MermaidDiagramProvider {
     pub(crate) provider: callboard::MermaidDiagramProvider,

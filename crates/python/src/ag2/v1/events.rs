@@ -175,8 +175,7 @@ impl Rendered {
             }
         };
         let events = Events::of(events)?;
-        let known = self.events.iter().map(|(event, _)| event.as_ptr());
-        let known = events.count_same(known);
+        let known = events.count_same(self.events.iter().map(|(event, _)| event.as_ptr()));
         self.events.truncate(known);
         let end = self.events.last().map_or(usize::from(has_prompt), |(_, end)| *end);
         if messages.len() > end {
