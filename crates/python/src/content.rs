@@ -53,6 +53,18 @@ impl ContentPolicy {
     }
 }
 
+/// A message of a history as it is recorded under a policy; under none as it is.
+pub(crate) fn recorded(
+    policy: Option<&ContentPolicy>,
+    py: Python<'_>,
+    message: Value,
+) -> Arc<Message> {
+    match policy {
+        Some(policy) => policy.message(py, message),
+        None => Message::new(message),
+    }
+}
+
 impl ContentPolicy {
     /// The value of an attribute as it is recorded.
     pub(crate) fn attribute(&self, py: Python<'_>, key: &Key, value: Value) -> Value {
@@ -76,7 +88,7 @@ impl ContentPolicy {
     }
 
     /// A message of a history as it is recorded.
-    pub(crate) fn message(&self, py: Python<'_>, value: Value) -> Arc<Message> {
+    fn message(&self, py: Python<'_>, value: Value) -> Arc<Message> {
         let said_bytes = callboard::said_bytes(&value);
         let (value, most_chars) = match self.most_chars {
             Some(0) => (without_words(&value), None),

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::ag2::has_parts;
-use crate::content::ContentPolicy;
+use crate::content::{ContentPolicy, recorded};
 use crate::guard::{lock, quietly};
 use crate::identity::count_same;
 use crate::value::{is_plainly, to_value};
@@ -38,6 +38,11 @@ impl Messages {
         format!("<{} messages>", self.context.len())
     }
 }
+
+/// The newest context of an owner whose messages are no objects of Python's, for the next one to go on from.
+#[pyclass(frozen)]
+#[derive(Clone, Default)]
+pub(crate) struct Newest(Arc<Mutex<Context>>);
 
 /// The histories of a run, by owner.
 pub(crate) struct Histories {
@@ -115,6 +120,17 @@ impl Histories {
         context
     }
 
+    /// The newest context of an owner (hashable) that puts its contexts together itself.
+    pub(crate) fn newest(&self, owner: &Bound<'_, PyAny>) -> PyResult<Newest> {
+        let by_owner = self.by_owner.bind(owner.py());
+        if let Some(newest) = by_owner.get_item(owner)? {
+            return Ok(newest.cast_into::<Newest>()?.get().clone());
+        }
+        let newest = Newest::default();
+        by_owner.set_item(owner, newest.clone())?;
+        Ok(newest)
+    }
+
     /// Lets go of the program's messages, once the run is over.
     pub(crate) fn clear(&self, py: Python<'_>) {
         self.by_owner.bind(py).clear();
@@ -158,10 +174,7 @@ impl Recording<'_, '_> {
             Some(instead) => to_value(&instead),
             None => to_value(message),
         };
-        match self.policy {
-            Some(policy) => policy.message(py, value),
-            None => Message::new(value),
-        }
+        recorded(self.policy, py, value)
     }
 
     /// Whether the message is recorded as `known`.
@@ -169,6 +182,18 @@ impl Recording<'_, '_> {
         let is_as_it_is = self.policy.is_none() && !has_parts(message);
         (is_as_it_is && is_plainly(known.body(), message.as_borrowed()))
             || *self.message(message) == *known
+    }
+}
+
+impl Newest {
+    pub(crate) fn context(&self) -> Context {
+        lock(&self.0).clone()
+    }
+
+    pub(crate) fn set(&self, context: Context) {
+        let replaced = std::mem::replace(&mut *lock(&self.0), context);
+        // Without the lock: it may be the last to hold a long history.
+        drop(replaced);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`turn`]: REPLY; [`llm`]: LLM_CALL, LLM_CREATE and COST.
 //! - [`request`]: what a call asks, read off AG2's client; [`answer`] and [`usage`]: what it answers, and used.
-//! - [`classes`]: classes of events, read once; [`events`]: a stream's events as messages.
+//! - [`classes`]: classes of events, read once; [`events`]: events as messages; [`streams`]: histories of them.
 //! - [`scopes`]: who acts, and where.
 //!
 //! The other hooks of AG2 1.x, and what these share with them, are in `callboard/ag2_v1/`; they say more of what AG2 does.
@@ -13,6 +13,7 @@ mod events;
 mod llm;
 mod request;
 mod scopes;
+mod streams;
 mod turn;
 mod usage;
 
@@ -22,10 +23,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
 use super::NativeHook;
-use events::Streams;
 pub(crate) use llm::ClientCall;
 use llm::{Binding, Calling};
 use request::Clients;
+use streams::Streams;
 pub(crate) use turn::Turn;
 
 use crate::given::AttributeList;

@@ -4,7 +4,6 @@
 use callboard_core::{Key, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
 
 use super::super::answer::{DEPTH, ToolCall, map};
 use super::super::reading::or_none;
@@ -62,7 +61,8 @@ impl Answer {
         vec![message].into()
     }
 
-    fn message(&self) -> Value {
+    /// As a message of a history.
+    pub(super) fn message(&self) -> Value {
         let mut message = vec![
             (Key::from_static("role"), "assistant".into()),
             (Key::from_static("content"), self.content.clone()),
@@ -105,29 +105,4 @@ fn content_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, P
         Some(message) => event_field(&message, content),
         None => event_field(response, content),
     }
-}
-
-/// A response as a message of a history.
-pub(super) fn message_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    let py = response.py();
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "role"), intern!(py, "assistant"))?;
-    let content = or_none(py, content_of(response)?);
-    message.set_item(intern!(py, "content"), content)?;
-    let calls = Asked::all(response)?;
-    if !calls.is_empty() {
-        let told = PyList::empty(py);
-        for call in calls {
-            let function = PyDict::new(py);
-            function.set_item(intern!(py, "name"), call.name)?;
-            function.set_item(intern!(py, "arguments"), call.arguments)?;
-            let plain = PyDict::new(py);
-            plain.set_item(intern!(py, "id"), call.id)?;
-            plain.set_item(intern!(py, "type"), intern!(py, "function"))?;
-            plain.set_item(intern!(py, "function"), function)?;
-            told.append(plain)?;
-        }
-        message.set_item(intern!(py, "tool_calls"), told)?;
-    }
-    Ok(message)
 }

@@ -1,12 +1,12 @@
 //! Calls of a model: LLM_CALL, with LLM_CREATE and COST.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use callboard_core::time::{Clock, SystemClock};
 use callboard_core::{Attribute, EventKind, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::PyTuple;
 
 use super::super::agents::{id_of, name_of};
 use super::super::keys;
@@ -17,11 +17,11 @@ use super::classes::event_field;
 use super::request::{Request, provider_name};
 use super::scopes::{acting, delivery};
 use super::usage::{Answered, Tokens, put_cost};
-use super::{TurnHooks, put_mark};
+use super::{TurnHooks, put_mark, streams};
 use crate::current::current_span;
 use crate::given::AttributeList;
 use crate::guard::lock;
-use crate::span::SpanContext;
+use crate::span::{RunOwner, SpanContext};
 use crate::value::{attributes_to_python, class_name, to_value};
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
@@ -124,6 +124,7 @@ impl Hook for Calling {
     fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
         let (py, hooks) = (call.py(), self.hooks.get());
         let Some(parent) = current_span(py) else { return Ok(None) };
+        let Some(run) = parent.get().run() else { return Ok(None) };
         let outer = or_none(py, call.switch.scope(py));
         if outer.cast::<ClientCall>().is_ok_and(|around| around.get().span.is(&parent)) {
             return Ok(None); // A client that calls another one, to which it adds something.
@@ -139,7 +140,7 @@ impl Hook for Calling {
         )?;
         let model_name = request.name.bind(py).clone();
         SpanContext::ask_budget(&parent, &hooks.ledger_of, &agent_name, &model_name)?;
-        let messages = history(hooks, call.switch, &parent, &agent, &arguments)?;
+        let messages = history(hooks, call.switch, run, &agent, &arguments)?;
         let mut attributes = AttributeList::new(parent.get().policy());
         request.put_attributes(&model_name, &mut attributes);
         attributes.put_given(py, keys::GEN_AI_OPERATION, "chat");
@@ -194,26 +195,27 @@ impl Hook for Calling {
 fn history(
     hooks: &TurnHooks,
     switch: &Switch,
-    parent: &Bound<'_, SpanContext>,
+    run: &Arc<RunOwner>,
     agent: &Bound<'_, PyAny>,
     arguments: &Arguments<'_>,
 ) -> PyResult<Value> {
-    let py = parent.py();
-    let place = match delivery(hooks, switch, py)? {
-        Some(delivery) => Some(delivery.getattr(intern!(py, "channel_id"))?),
-        None => None,
-    };
-    let owner = (id_of(agent), place, intern!(py, "model")).into_pyobject(py)?;
+    let py = agent.py();
     let prompt = match field(&arguments.context, intern!(py, "prompt"))? {
         Some(prompt) => py.get_type::<PyTuple>().call1((prompt,))?.cast_into()?,
         None => PyTuple::empty(py),
     };
     let stream = or_none(py, field(&arguments.context, intern!(py, "stream"))?);
-    let record = |messages: &Bound<'_, PyList>| {
-        parent.get().history(owner.as_any(), messages.as_any(), None)
+    let events = &arguments.messages;
+    let asked = streams::Asked { run, stream: &stream, prompt: &prompt, events };
+    let owner = || {
+        let place = match delivery(hooks, switch, py)? {
+            Some(delivery) => Some(delivery.getattr(intern!(py, "channel_id"))?),
+            None => None,
+        };
+        let owner = (id_of(agent), place, intern!(py, "model")).into_pyobject(py)?;
+        Ok(owner.into_any())
     };
-    let messages = hooks.streams.with_messages(&stream, &prompt, &arguments.messages, record)?;
-    Ok(messages.into())
+    Ok(hooks.streams.context(&asked, owner)?.into())
 }
 
 /// What the model answered, and used: COST, on the span, and LLM_CREATE. The cost first: an answer of a shape that nobody

@@ -62,7 +62,7 @@ impl Hook for Replying {
         if let Some(Named { name, .. }) = &recipient {
             attributes.put(keys::GEN_AI_AGENT_NAME, name);
         }
-        attributes.put(keys::MESSAGES_START, &started);
+        attributes.put_given(py, keys::MESSAGES_START, started);
         if let Some(Named { name, .. }) = &recipient {
             put_mark(&mut attributes, name);
         }
