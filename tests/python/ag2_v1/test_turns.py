@@ -98,6 +98,27 @@ async def test_a_conversation(recorder, traced, serve):
     assert recorder.spent() == served(server)
 
 
+async def test_conversations_of_one_agent_that_begin_alike(recorder, traced, serve):
+    """Each goes on by itself, however they take turns, and so does one whose agent is told something else meanwhile."""
+    with traced():
+        emma = speaker("emma", serve("one", "one", "two", "three", "four", "five"))
+        first, second = await emma.ask("1?"), await emma.ask("1?")
+        first, second = await first.ask("2?"), await second.ask("3?")
+        await first.ask("4?", prompt=["You are Ann."])
+        await emma.ask("5?")
+    asked = [
+        [message["content"] for message in call["gen_ai.input.messages"]] for call in recorder.root.all("llm_call")
+    ]
+    assert asked == [
+        ["You are emma.", "1?"],
+        ["You are emma.", "1?"],
+        ["You are emma.", "1?", "one", "2?"],
+        ["You are emma.", "1?", "one", "3?"],
+        ["You are Ann.", "1?", "one", "2?", "two", "4?"],
+        ["You are emma.", "5?"],
+    ]
+
+
 async def test_resumed(recorder, traced, serve):
     server = serve("one", "two")
     with traced():
