@@ -14,14 +14,14 @@ use pyo3::types::{PyList, PyTuple};
 use super::super::kept::Kept;
 use super::events::{Messages, system_message};
 use crate::content::recorded;
-use crate::guard::lock;
+use crate::guard::{lock, quietly};
 use crate::history::Newest;
 use crate::identity::count_same;
 use crate::span::RunOwner;
 
 /// The streams that were read.
 pub(super) struct Streams {
-    pub(super) messages: Messages,
+    messages: Messages,
     /// Taken out while it is brought up to date, as that may run Python code: whoever comes meanwhile finds nothing known,
     /// and shares nothing. Nobody waits.
     by_stream: Kept<Mutex<Known>>,
@@ -57,7 +57,7 @@ impl Streams {
     }
 
     /// What is asked, as a context: it shares what it can with the one before of the same stream, and where there is none,
-    /// with the newest of the same owner. `owner` (hashable) says who asks.
+    /// with the newest of the same owner. `owner` says who asks; one that has no hash shares nothing.
     pub(super) fn context<'py>(
         &self,
         asked: &Asked<'_, 'py>,
@@ -69,7 +69,8 @@ impl Streams {
         let mut alike = if known.is_of(asked)? {
             known.forget_what_differs(&events)
         } else {
-            let newest = asked.run.newest(&owner()?)?;
+            let owner = owner()?;
+            let newest = quietly(owner.py(), asked.run.newest(&owner)).unwrap_or_default();
             let mut alike = Alike::to(&newest.context());
             known = Known::of(asked, newest, &mut alike)?;
             alike
