@@ -51,6 +51,7 @@ pub(crate) struct Histories {
 
 /// The history of one owner.
 #[pyclass(frozen)]
+#[derive(Default)]
 struct History {
     /// Taken out while it is compared and added to, as that may run Python code: whoever comes meanwhile, another thread
     /// or that very code, finds nothing known and shares nothing. Nobody waits.
@@ -105,7 +106,7 @@ impl Histories {
         let Some(messages) = as_list(messages) else {
             return recording.only(messages);
         };
-        let history = quietly(py, self.history(py, owner));
+        let history = quietly(py, self.of_owner(owner, History::default));
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
         known.forget_what_differs(&messages, recording);
         for message in messages.iter().skip(known.objects.len()) {
@@ -122,13 +123,7 @@ impl Histories {
 
     /// The newest context of an owner (hashable) that puts its contexts together itself.
     pub(crate) fn newest(&self, owner: &Bound<'_, PyAny>) -> PyResult<Newest> {
-        let by_owner = self.by_owner.bind(owner.py());
-        if let Some(newest) = by_owner.get_item(owner)? {
-            return Ok(newest.cast_into::<Newest>()?.get().clone());
-        }
-        let newest = Newest::default();
-        by_owner.set_item(owner, newest.clone())?;
-        Ok(newest)
+        Ok(self.of_owner(owner, Newest::default)?.get().clone())
     }
 
     /// Lets go of the program's messages, once the run is over.
@@ -136,18 +131,23 @@ impl Histories {
         self.by_owner.bind(py).clear();
     }
 
-    fn history<'py>(
+    /// What is kept of an owner; made now where nothing is.
+    fn of_owner<'py, T>(
         &self,
-        py: Python<'py>,
         owner: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, History>> {
+        make: impl FnOnce() -> T,
+    ) -> PyResult<Bound<'py, T>>
+    where
+        T: pyo3::PyClass + Into<PyClassInitializer<T>>,
+    {
+        let py = owner.py();
         let by_owner = self.by_owner.bind(py);
-        if let Some(history) = by_owner.get_item(owner)? {
-            return Ok(history.cast_into::<History>()?);
+        if let Some(kept) = by_owner.get_item(owner)? {
+            return Ok(kept.cast_into::<T>()?);
         }
-        let history = Bound::new(py, History { known: Mutex::default() })?;
-        by_owner.set_item(owner, &history)?;
-        Ok(history)
+        let made = Bound::new(py, make())?;
+        by_owner.set_item(owner, &made)?;
+        Ok(made)
     }
 }
 

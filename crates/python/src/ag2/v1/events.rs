@@ -11,40 +11,70 @@ use super::answer::Answer;
 use super::classes::{EventClass, Form, event_field};
 use crate::value::{Reader, to_value};
 
-/// How deep the content of a message lies in it.
-const DEPTH: usize = 1;
-
 /// Makes messages of events.
 pub(super) struct Messages {
     /// Takes what a message consists of, and gives what is recorded of it.
     pub(super) of_parts: Py<PyAny>,
 }
 
+/// What events are as messages.
+pub(super) struct Said {
+    pub(super) messages: Vec<Value>,
+    reader: Reader,
+    /// Whether each message is a value of its own, with the bounds of one; else all are one value together.
+    are_apart: bool,
+}
+
+impl Said {
+    pub(super) fn apart() -> Self {
+        Self { messages: Vec::new(), reader: Reader::new(), are_apart: true }
+    }
+
+    pub(super) fn together() -> Self {
+        Self { are_apart: false, ..Self::apart() }
+    }
+
+    fn read(&mut self, content: Option<Bound<'_, PyAny>>) -> Value {
+        let depth = if self.are_apart { 1 } else { 2 };
+        content.map_or(Value::Null, |content| self.reader.value(&content, depth))
+    }
+
+    fn push(&mut self, message: Value) {
+        self.messages.push(message);
+        if self.are_apart {
+            self.reader = Reader::new();
+        }
+    }
+}
+
 impl Messages {
     /// Adds what an event is as messages: none, where it is not part of what a model reads.
-    pub(super) fn add(&self, event: &Bound<'_, PyAny>, messages: &mut Vec<Value>) -> PyResult<()> {
+    pub(super) fn add(&self, event: &Bound<'_, PyAny>, said: &mut Said) -> PyResult<()> {
         let py = event.py();
         match EventClass::of(event)?.form {
             Form::Request => {
                 let parts = or_none(py, event_field(event, intern!(py, "parts"))?);
-                messages.push(message("user", self.content(&parts)?));
+                let content = self.content(&parts, said)?;
+                said.push(message("user", content));
             }
-            Form::Response => messages.push(Answer::of(event)?.message()),
+            Form::Response => said.push(Answer::of(event)?.message()),
             Form::Message => {
                 let content = event_field(event, intern!(py, "content"))?;
-                messages.push(message("assistant", read(content)));
+                let content = said.read(content);
+                said.push(message("assistant", content));
             }
-            Form::ToolResults => self.add_results(event, messages)?,
+            Form::ToolResults => self.add_results(event, said)?,
             Form::Summary => {
                 let summary = event_field(event, intern!(py, "summary"))?;
-                messages.push(message("user", read(summary)));
+                let summary = said.read(summary);
+                said.push(message("user", summary));
             }
             Form::Other => (),
         }
         Ok(())
     }
 
-    fn add_results(&self, event: &Bound<'_, PyAny>, messages: &mut Vec<Value>) -> PyResult<()> {
+    fn add_results(&self, event: &Bound<'_, PyAny>, said: &mut Said) -> PyResult<()> {
         let py = event.py();
         for result in event.getattr(intern!(py, "results"))?.try_iter()? {
             let result = result?;
@@ -53,22 +83,20 @@ impl Messages {
                 Some(given) => event_field(&given, intern!(py, "parts"))?,
                 None => None,
             };
-            messages.push(map([
-                ("role", "tool".into()),
-                ("tool_call_id", read(call)),
-                ("content", self.content(&or_none(py, parts))?),
-            ]));
+            let call = said.read(call);
+            let content = self.content(&or_none(py, parts), said)?;
+            said.push(map([("role", "tool".into()), ("tool_call_id", call), ("content", content)]));
         }
         Ok(())
     }
 
     /// What a message consists of, as it is recorded: text, where it is only that.
-    fn content(&self, parts: &Bound<'_, PyAny>) -> PyResult<Value> {
+    fn content(&self, parts: &Bound<'_, PyAny>, said: &mut Said) -> PyResult<Value> {
         let content = match only_text(parts)? {
             Some(text) => text,
             None => self.of_parts.bind(parts.py()).call1((parts,))?,
         };
-        Ok(read(Some(content)))
+        Ok(said.read(Some(content)))
     }
 }
 
@@ -79,10 +107,6 @@ pub(super) fn system_message(text: &Bound<'_, PyAny>) -> Value {
 
 fn message(role: &'static str, content: Value) -> Value {
     map([("role", role.into()), ("content", content)])
-}
-
-fn read(content: Option<Bound<'_, PyAny>>) -> Value {
-    content.map_or(Value::Null, |content| Reader::new().value(&content, DEPTH))
 }
 
 /// The text of a list of parts that are texts.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use super::super::kept::Kept;
-use super::events::{Messages, system_message};
+use super::events::{Messages, Said, system_message};
 use crate::content::recorded;
 use crate::guard::{lock, quietly};
 use crate::history::Newest;
@@ -84,11 +84,11 @@ impl Streams {
         Ok(context)
     }
 
-    /// One event as messages.
+    /// One event as messages, as one value.
     pub(super) fn messages_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Value> {
-        let mut messages = Vec::new();
-        self.messages.add(event, &mut messages)?;
-        Ok(messages.into())
+        let mut said = Said::together();
+        self.messages.add(event, &mut said)?;
+        Ok(said.messages.into())
     }
 }
 
@@ -132,14 +132,14 @@ impl Known {
         asked: &Asked<'_, '_>,
         alike: &mut Alike,
     ) -> PyResult<()> {
-        let mut said = Vec::new();
+        let mut said = Said::apart();
         for index in self.events.len()..events.len() {
             let event = events.get(index)?;
             messages.add(&event, &mut said)?;
             let push = |context: Context, message| {
                 alike.push(&context, asked.recorded(event.py(), message))
             };
-            let context = said.drain(..).fold(self.context(), push);
+            let context = said.messages.drain(..).fold(self.context(), push);
             self.contexts.push(context);
             self.events.push(event.unbind());
         }
