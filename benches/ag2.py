@@ -92,8 +92,9 @@ def _row(chats: Chats, length: str, side: str, runs: dict[str, list[Run]]) -> Ro
         Figure.of(statistics.median(run.said[length][what]) for run in runs[side]) for what in ("caller_us", "cpu_us")
     )
     pairs = zip(runs[side], runs[its_bare], strict=True)
-    times = statistics.median(_times_bare(run, bare, length) for run, bare in pairs)
-    row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, "" if side == its_bare else f"{times:.2f}x bare")
+    times, low, high = Figure.of(_times_bare(run, bare, length) for run, bare in pairs)
+    result = "" if side == its_bare else f"{times:.2f}x bare ({low:.2f}-{high:.2f})"
+    row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, result)
     if side != "callboard":
         return row
     return row._replace(target=f"at most {chats.most_times_bare}x", reached=times <= chats.most_times_bare)

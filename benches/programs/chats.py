@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -115,6 +116,7 @@ class Spent:
 
     They are held in rounds, of about as many replies at each length. Each waits for its turn, and an empty line on stdout tells
     that it is over. After a round everything recorded is exported, so that no side gets ahead of its exporter and drops.
+    Before it all garbage is collected: Python does that by itself every few rounds, on each side in other ones.
     """
 
     def __init__(self, replies: int) -> None:
@@ -129,6 +131,7 @@ class Spent:
         """Gives the chats of each round, to be held before the next is asked for."""
         for number in range(1 + ROUNDS):
             wait_for_turn()
+            gc.collect()
             began, process = time.perf_counter(), time.process_time()
             yield self._in_a_round
             caller = time.perf_counter() - began
