@@ -19,25 +19,32 @@ _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 class OurSpan(trace.NonRecordingSpan):
     """Stands for a span of callboard's where the OpenTelemetry API looks for the current one."""
 
-    def __init__(self, trace_id: int, span_id: int, around: context.Context) -> None:
-        self._ids = trace_id, span_id
-        below = around.get(_SPAN)
-        self.beside: trace.Span = below.beside if isinstance(below, OurSpan) else trace.get_current_span(around)
+    def __init__(self, ids: bytes, around: context.Context) -> None:
+        self._ids = ids
+        self._around = around
+
+    @property
+    def beside(self) -> trace.Span:
         """What would be current without callboard: the nearest span around that is none of ours."""
+        around = self._around
+        while isinstance(below := around.get(_SPAN), OurSpan):
+            around = below._around
+        return trace.get_current_span(around)
 
     def get_span_context(self) -> trace.SpanContext:
         """Say which span this is."""
-        return trace.SpanContext(*self._ids, is_remote=False, trace_flags=_SAMPLED)
+        trace_id, span_id = (int.from_bytes(each, "big") for each in (self._ids[:16], self._ids[16:]))
+        return trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED)
 
     def __repr__(self) -> str:
         return f"OurSpan({self.get_span_context()!r})"
 
 
-def within(trace_id: int, span_id: int, around: context.Context) -> context.Context:
-    """Make the context in which the span with these ids is current, within another."""
+def within(ids: bytes, around: context.Context) -> context.Context:
+    """Make the context in which a span is current, within another. `ids` are the trace's 16 bytes and the span's 8."""
     inner = context.Context(around)
     # Nobody else has it yet: `set_value` would copy it twice.
-    dict.__setitem__(inner, _SPAN, OurSpan(trace_id, span_id, around))
+    dict.__setitem__(inner, _SPAN, OurSpan(ids, around))
     return inner
 
 

@@ -8,7 +8,7 @@ use callboard_core::Span;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::guard::quietly;
 use crate::variable::Variable;
@@ -56,8 +56,10 @@ impl Bridge {
 
     fn attach(&self, py: Python<'_>, span: &Span) -> PyResult<Py<PyAny>> {
         let before = self.current.get(py)?;
-        let (trace_id, span_id) = (span.trace_id().to_int(), span.span_id().to_int());
-        let within = self.within.bind(py).call1((trace_id, span_id, &before))?;
+        let mut ids = [0; 24];
+        ids[..16].copy_from_slice(&span.trace_id().to_bytes());
+        ids[16..].copy_from_slice(&span.span_id().to_bytes());
+        let within = self.within.bind(py).call1((PyBytes::new(py, &ids), &before))?;
         self.current.set(py, &within)?;
         Ok(before.unbind())
     }
