@@ -120,6 +120,10 @@ class Switch:
     def __init__(self, scope: object = None, report: object = None) -> None:
         pass
 
+    def watches(self) -> bool:
+        """Watch nothing."""
+        return False
+
     def turn_off(self) -> None:
         """Do nothing."""
 
@@ -176,6 +180,9 @@ class TurnHooks:
         """Return what is never run."""
         return Hook()
 
+    def note_chunk(self) -> None:
+        """Note nothing."""
+
     llm_call = reply
 
 
@@ -231,13 +238,6 @@ class ModelCall(Scope):
 
 class Turn(Scope):
     """What no turn is."""
-
-
-class ClientCall(Scope):
-    """What no call of a client is."""
-
-    def chunk(self) -> None:
-        """Note nothing."""
 
 
 class Cost:

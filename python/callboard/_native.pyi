@@ -45,6 +45,8 @@ class Switch:
     @property
     def live(self) -> bool:
         """Whether calls are watched."""
+    def watches(self) -> bool:
+        """Whether a call made now is watched: it is within a run, and nothing was turned off."""
     def turn_off(self) -> None:
         """Have every function called straight from now on."""
 
@@ -57,7 +59,7 @@ class Watch:
     """A function that `body` watches while `switch` is live: `call` is what stands in its place.
 
     Args:
-        function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
+        function: what is called. `begin` and `finish` go around awaiting a coroutine function, which nobody needs here.
         body: a `Hook`; or a generator function that gets `about` and the call's arguments, yields what is to end with
             the call, and is sent the outcome.
         about: goes before the call's arguments to the body.
@@ -65,7 +67,11 @@ class Watch:
     """
 
     def __new__(
-        cls, function: Callable[..., Any], body: Hook | Callable[..., Any], about: tuple[Any, ...], switch: Switch
+        cls,
+        function: Callable[..., Any] | None,
+        body: Hook | Callable[..., Any],
+        about: tuple[Any, ...],
+        switch: Switch,
     ) -> Self: ...
     def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
         """Call the function, watched."""
@@ -147,6 +153,8 @@ class TurnHooks:
         """LLM_CALL: watch a client of models being called."""
     def llm_call_of(self, client: Any, tools: Any) -> Hook:
         """LLM_CALL: watch a function that calls this client with these tools."""
+    def note_chunk(self) -> None:
+        """Note that a piece of a streamed answer is there."""
 
 @final
 class InternalAgents:
@@ -223,22 +231,6 @@ class Turn(Scope):
     @property
     def outer(self) -> Any:
         """The scope around it."""
-
-@final
-class ClientCall(Scope):
-    """A client of models being called: a scope."""
-
-    @property
-    def span(self) -> SpanContext:
-        """The span."""
-    @property
-    def agent(self) -> None:
-        """None: the agent that acts is that of the turn around it."""
-    @property
-    def outer(self) -> Any:
-        """The scope around it."""
-    def chunk(self) -> None:
-        """Note that a piece of a streamed answer is there."""
 
 @final
 class Cost:

@@ -33,7 +33,7 @@ use cost::{Cost, Counting};
 pub(crate) use functions::ReplyFunctions;
 use model::Models;
 pub(crate) use reply::Reply;
-pub(crate) use v1::{ClientCall, Turn, TurnHooks};
+pub(crate) use v1::{Turn, TurnHooks};
 
 use crate::current::current_span;
 use crate::guard::quietly;
@@ -52,7 +52,6 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Cost>()?;
     module.add_class::<TurnHooks>()?;
     module.add_class::<Turn>()?;
-    module.add_class::<ClientCall>()?;
     module.add_class::<ReplyFunctions>()
 }
 

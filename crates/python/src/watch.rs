@@ -50,6 +50,11 @@ impl Switch {
         self.live.load(Ordering::Relaxed)
     }
 
+    /// Whether a call made now is watched: it is within a run, and nothing was turned off.
+    fn watches(&self, py: Python<'_>) -> bool {
+        self.current(py).is_some()
+    }
+
     /// Has every function called straight from now on.
     fn turn_off(&self) {
         self.live.store(false, Ordering::Relaxed);
@@ -171,7 +176,7 @@ pub(crate) enum Outcome<'a, 'py> {
 /// A function that `body` watches while `switch` is live: `call` is what stands in its place.
 ///
 /// Args:
-///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
+///     function: what is called. `begin` and `finish` go around awaiting a coroutine function, which nobody needs here.
 ///     body: the hook.
 ///     about: goes before the call's arguments to the body.
 #[pyclass(module = "callboard", frozen)]

@@ -23,7 +23,6 @@ from contextlib import suppress
 from types import CodeType
 from typing import Any, NamedTuple, Protocol
 
-from callboard import current_span
 from callboard._load import native, process_lock
 
 from .faults import guard, logger, report
@@ -76,10 +75,11 @@ def awaited(function: Any, watch: Any) -> Any:
         waiting = watch.begin(args, kwargs)
         if waiting is None:
             return await function(*args, **kwargs)
+        result = None  # AG2 1.x reads its callers' variables, and one without a value costs it an exception.
         try:
             result = await function(*args, **kwargs)
-        except BaseException as error:
-            watch.finish(waiting, None, error)
+        except BaseException:
+            watch.finish(waiting, None, sys.exc_info()[1])
             raise
         watch.finish(waiting, result, None)
         return result
@@ -89,9 +89,10 @@ def awaited(function: Any, watch: Any) -> Any:
 
 def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
     """Tell `note` of the calls of `function` beforehand: a lesser hook, where the outcome does not matter."""
+    watches = switch.switch.watches
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if current_span() is not None and switch.live:
+        if watches():
             try:
                 note(*args, **kwargs)
             except Exception as error:

@@ -8,19 +8,14 @@ derive from `LLMClient`. One that does not is watched by a middleware, the turn'
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, TypeAlias
+from typing import Any
 
-from callboard._load import native
 from callboard.ag2.faults import guard
 from callboard.ag2.patching import Patches, watched
-from callboard.ag2.scope import current
 
 from .hooks import HOOKS
 
 CLIENT = "ag2.config.client:LLMClient"
-
-ClientCall: TypeAlias = native.ClientCall
-"""A client of models being called: a scope."""
 
 
 def install(patches: Patches) -> None:
@@ -32,9 +27,7 @@ def install(patches: Patches) -> None:
 
 def chunk(*args: Any, **kwargs: Any) -> None:
     """A piece of a streamed answer is there."""
-    call: Any = current.get()
-    if isinstance(call, ClientCall):
-        call.chunk()
+    HOOKS.note_chunk()
 
 
 def watching(given: dict[str, Any], patches: Patches) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from textwrap import dedent
 
 import callboard
 import pytest
 from ag2 import Agent, MemoryStream
-from conftest import config, named, served, speaker
+from ag2.events import ModelMessage, ModelResponse
+from ag2.middleware import BaseMiddleware, Middleware
+from conftest import OURS, config, named, served, speaker
 from model_server import Failure
 from pydantic import BaseModel
 
@@ -117,6 +120,56 @@ async def test_conversations_of_one_agent_that_begin_alike(recorder, traced, ser
         ["You are Ann.", "1?", "one", "2?", "two", "4?"],
         ["You are emma.", "5?"],
     ]
+
+
+class Overruled(BaseMiddleware):
+    async def on_turn(self, call_next, event, context):
+        await call_next(event, context)
+        return ModelResponse(message=ModelMessage("No."))
+
+
+class Edited(BaseMiddleware):
+    async def on_turn(self, call_next, event, context):
+        response = await call_next(event, context)
+        response.message = ModelMessage("No.")
+        return response
+
+
+@pytest.mark.parametrize("middleware", [Overruled, Edited])
+async def test_a_middleware_that_answers_for_the_model(middleware, recorder, traced, serve):
+    """The turn's answer is the middleware's, and the model's is that of its call."""
+    with traced():
+        reply = await speaker("emma", serve("Yes."), middleware=[Middleware(middleware)]).ask("?")
+    assert reply.body == "No."
+    turn = recorder.root.only("reply")
+    assert turn["ag2.reply"] == "No."
+    assert turn.only("llm_call")["gen_ai.output.messages"][0]["parts"] == [{"type": "text", "content": "Yes."}]
+
+
+async def test_every_variable_of_a_turns_callers_has_a_value(traced, serve):
+    """AG2 reads the variables of all callers for each function that it subscribes: those without a value cost it an exception."""
+    ours = []
+
+    def look(event, context):
+        frame = sys._getframe()
+        while frame := frame.f_back:
+            if frame.f_code.co_filename.startswith(OURS):
+                ours.append((frame.f_code.co_name, set(frame.f_code.co_varnames) - frame.f_locals.keys()))
+        return BaseMiddleware(event, context)
+
+    class Model:
+        provider = model = "own"
+
+        def create(self):
+            return answer
+
+    async def answer(messages, context, **options):
+        look(None, context)
+        return ModelResponse(message=ModelMessage("Yes."))
+
+    with traced():
+        await Agent("emma", config=Model(), middleware=[look]).ask("?")
+    assert ours == [("__aenter__", set()), ("wrapper", set()), ("__call__", set())]
 
 
 async def test_resumed(recorder, traced, serve):

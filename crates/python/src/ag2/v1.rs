@@ -23,12 +23,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
 use super::NativeHook;
-pub(crate) use llm::ClientCall;
-use llm::{Binding, Calling};
+use llm::{Binding, Calling, InProgress};
 use request::Clients;
 use streams::Streams;
 pub(crate) use turn::Turn;
 
+use crate::current::current_span;
 use crate::given::AttributeList;
 
 /// What the hooks of AG2 1.x take of the Python package.
@@ -43,6 +43,7 @@ pub(crate) struct TurnHooks {
     delivery: Py<PyType>,
     clients: Clients,
     streams: Streams,
+    in_progress: InProgress,
     ledger_of: Py<PyAny>,
 }
 
@@ -57,7 +58,7 @@ impl TurnHooks {
         ledger_of: Py<PyAny>,
     ) -> Self {
         let (clients, streams) = (Clients::new(described), Streams::new(of_parts));
-        Self { delivery, clients, streams, ledger_of }
+        Self { delivery, clients, streams, in_progress: InProgress::default(), ledger_of }
     }
 
     /// REPLY: watches an agent's turn. It is told of the agent, and of the event that the turn begins with.
@@ -73,6 +74,13 @@ impl TurnHooks {
     /// LLM_CALL: watches a function that calls this client with these tools.
     fn llm_call_of(slf: Py<Self>, client: Py<PyAny>, tools: Py<PyAny>) -> NativeHook {
         NativeHook(Arc::new(Calling { hooks: slf, bound: Some(Binding { client, tools }) }))
+    }
+
+    /// Notes that a piece of a streamed answer is there.
+    fn note_chunk(&self, py: Python<'_>) {
+        if let Some(span) = current_span(py) {
+            self.in_progress.note_chunk(span.get());
+        }
     }
 }
 

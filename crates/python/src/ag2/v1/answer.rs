@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::super::answer::{DEPTH, ToolCall, map};
 use super::super::reading::or_none;
-use super::classes::event_field;
+use super::classes::{Event, event_field};
 use crate::value::Reader;
 
 /// An answer.
@@ -24,7 +24,7 @@ struct Asked<'py> {
 }
 
 impl Answer {
-    pub(super) fn of(response: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn of(response: &Event<'_, '_>) -> PyResult<Self> {
         let py = response.py();
         let mut reader = Reader::new();
         let mut read = |object: &Bound<'_, PyAny>| reader.value(object, DEPTH);
@@ -77,9 +77,9 @@ impl Answer {
 
 impl<'py> Asked<'py> {
     /// The tools that a response asks for.
-    fn all(response: &Bound<'py, PyAny>) -> PyResult<Vec<Self>> {
+    fn all(response: &Event<'_, 'py>) -> PyResult<Vec<Self>> {
         let py = response.py();
-        let Some(calls) = event_field(response, intern!(py, "tool_calls"))? else {
+        let Some(calls) = response.field(intern!(py, "tool_calls"))? else {
             return Ok(Vec::new());
         };
         let Some(calls) = event_field(&calls, intern!(py, "calls"))? else {
@@ -88,10 +88,11 @@ impl<'py> Asked<'py> {
         let mut all = Vec::new();
         for call in calls.try_iter()? {
             let call = call?;
+            let call = Event::of(&call)?;
             all.push(Self {
-                id: or_none(py, event_field(&call, intern!(py, "id"))?),
-                name: or_none(py, event_field(&call, intern!(py, "name"))?),
-                arguments: or_none(py, event_field(&call, intern!(py, "arguments"))?),
+                id: or_none(py, call.field(intern!(py, "id"))?),
+                name: or_none(py, call.field(intern!(py, "name"))?),
+                arguments: or_none(py, call.field(intern!(py, "arguments"))?),
             });
         }
         Ok(all)
@@ -99,10 +100,10 @@ impl<'py> Asked<'py> {
 }
 
 /// What a response says: what its message does. AG2's property reads that in Python.
-fn content_of<'py>(response: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+fn content_of<'py>(response: &Event<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let content = intern!(response.py(), "content");
-    match event_field(response, intern!(response.py(), "message"))? {
+    match response.field(intern!(response.py(), "message"))? {
         Some(message) => event_field(&message, content),
-        None => event_field(response, content),
+        None => response.field(content),
     }
 }

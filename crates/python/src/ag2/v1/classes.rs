@@ -14,8 +14,8 @@ use super::super::kept::Kept;
 use super::super::reading::field;
 
 /// A class of events, or of what events consist of.
-pub(super) struct EventClass {
-    pub(super) form: Form,
+struct EventClass {
+    form: Form,
     /// The names of the attributes that are AG2's descriptor.
     fields: Vec<Py<PyString>>,
 }
@@ -36,7 +36,7 @@ static CLASSES: LazyLock<Kept<EventClass>> = LazyLock::new(Kept::default);
 
 impl EventClass {
     /// An event's class.
-    pub(super) fn of(event: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+    fn of(event: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
         let class = event.get_type();
         CLASSES
             .of(class.as_any(), || Ok(Self { form: Form::of(&class)?, fields: fields_of(&class)? }))
@@ -61,21 +61,48 @@ impl Form {
     }
 }
 
+/// An event, or what one consists of, to be read.
+pub(super) struct Event<'a, 'py> {
+    object: &'a Bound<'py, PyAny>,
+    class: Arc<EventClass>,
+}
+
+impl<'a, 'py> Event<'a, 'py> {
+    pub(super) fn of(object: &'a Bound<'py, PyAny>) -> PyResult<Self> {
+        Ok(Self { object, class: EventClass::of(object)? })
+    }
+
+    pub(super) fn py(&self) -> Python<'py> {
+        self.object.py()
+    }
+
+    /// What it is to a model.
+    pub(super) fn form(&self) -> Form {
+        self.class.form
+    }
+
+    /// As [`field`].
+    pub(super) fn field(&self, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.class.fields.iter().any(|known| known.is(name)) {
+            return field(self.object, name);
+        }
+        // SAFETY: it borrows the object, and gives an owned reference or raises.
+        let entries = unsafe {
+            let object = self.object.as_ptr();
+            let entries = ffi::PyObject_GenericGetDict(object, std::ptr::null_mut());
+            Bound::from_owned_ptr_or_err(self.py(), entries)?
+        };
+        let value = entries.cast::<PyDict>()?.get_item(name)?;
+        Ok(value.filter(|value| !value.is_none()))
+    }
+}
+
 /// As [`field`], of an event, or of what one consists of.
 pub(super) fn event_field<'py>(
     event: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    if !EventClass::of(event)?.fields.iter().any(|known| known.is(name)) {
-        return field(event, name);
-    }
-    // SAFETY: it borrows the object, and gives an owned reference or raises.
-    let entries = unsafe {
-        let entries = ffi::PyObject_GenericGetDict(event.as_ptr(), std::ptr::null_mut());
-        Bound::from_owned_ptr_or_err(event.py(), entries)?
-    };
-    let value = entries.cast::<PyDict>()?.get_item(name)?;
-    Ok(value.filter(|value| !value.is_none()))
+    Event::of(event)?.field(name)
 }
 
 /// The names under which a class has AG2's descriptor, each the one by which that looks; none where it reads attributes in

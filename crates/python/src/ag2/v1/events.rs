@@ -8,7 +8,7 @@ use pyo3::types::{PyList, PyString};
 use super::super::answer::map;
 use super::super::reading::or_none;
 use super::answer::Answer;
-use super::classes::{EventClass, Form, event_field};
+use super::classes::{Event, Form, event_field};
 use crate::value::{Reader, to_value};
 
 /// Makes messages of events.
@@ -51,21 +51,22 @@ impl Messages {
     /// Adds what an event is as messages: none, where it is not part of what a model reads.
     pub(super) fn add(&self, event: &Bound<'_, PyAny>, said: &mut Said) -> PyResult<()> {
         let py = event.py();
-        match EventClass::of(event)?.form {
+        let read = Event::of(event)?;
+        match read.form() {
             Form::Request => {
-                let parts = or_none(py, event_field(event, intern!(py, "parts"))?);
+                let parts = or_none(py, read.field(intern!(py, "parts"))?);
                 let content = self.content(&parts, said)?;
                 said.push(message("user", content));
             }
-            Form::Response => said.push(Answer::of(event)?.message()),
+            Form::Response => said.push(Answer::of(&read)?.message()),
             Form::Message => {
-                let content = event_field(event, intern!(py, "content"))?;
+                let content = read.field(intern!(py, "content"))?;
                 let content = said.read(content);
                 said.push(message("assistant", content));
             }
             Form::ToolResults => self.add_results(event, said)?,
             Form::Summary => {
-                let summary = event_field(event, intern!(py, "summary"))?;
+                let summary = read.field(intern!(py, "summary"))?;
                 let summary = said.read(summary);
                 said.push(message("user", summary));
             }
@@ -78,8 +79,9 @@ impl Messages {
         let py = event.py();
         for result in event.getattr(intern!(py, "results"))?.try_iter()? {
             let result = result?;
-            let call = event_field(&result, intern!(py, "parent_id"))?;
-            let parts = match event_field(&result, intern!(py, "result"))? {
+            let result = Event::of(&result)?;
+            let call = result.field(intern!(py, "parent_id"))?;
+            let parts = match result.field(intern!(py, "result"))? {
                 Some(given) => event_field(&given, intern!(py, "parts"))?,
                 None => None,
             };

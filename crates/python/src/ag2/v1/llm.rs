@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use callboard_core::time::{Clock, SystemClock};
-use callboard_core::{Attribute, EventKind, SpanKind, Value};
+use callboard_core::{Attribute, EventKind, Span, SpanId, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -11,9 +11,8 @@ use pyo3::types::PyTuple;
 use super::super::agents::{id_of, name_of};
 use super::super::keys;
 use super::super::reading::{field, in_words, or_none, truthy};
-use super::super::scope::Scope;
 use super::answer::Answer;
-use super::classes::event_field;
+use super::classes::Event;
 use super::request::{Request, provider_name};
 use super::scopes::{acting, delivery};
 use super::usage::{Answered, Tokens, put_cost};
@@ -25,25 +24,12 @@ use crate::span::{RunOwner, SpanContext};
 use crate::value::{attributes_to_python, class_name, to_value};
 use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
-/// A client of models being called: a scope.
-#[pyclass(module = "callboard", frozen, extends = Scope)]
-pub(crate) struct ClientCall {
-    #[pyo3(get)]
+/// A client of models being called.
+#[pyclass(module = "callboard", frozen)]
+struct ClientCall {
     span: Py<SpanContext>,
-    #[pyo3(get)]
-    outer: Py<PyAny>,
-    progress: Mutex<Progress>,
-}
-
-/// How far a call is.
-#[derive(Default)]
-struct Progress {
     /// What is asked; none once that is answered.
-    asked: Option<Asked>,
-    /// When it was asked: a reading of the clock. So is the next.
-    asked_ns: u64,
-    /// When the first piece of a streamed answer was there.
-    first_chunk_ns: Option<u64>,
+    asked: Mutex<Option<Asked>>,
 }
 
 /// What a model is asked.
@@ -52,25 +38,39 @@ struct Asked {
     agent: Py<PyAny>,
     agent_name: Py<PyAny>,
     messages: Value,
+    /// When: a reading of the clock.
+    asked_ns: u64,
 }
 
-#[pymethods]
-impl ClientCall {
-    /// The agent that acts is that of the turn around it.
-    #[getter]
-    fn agent(&self) -> Option<Py<PyAny>> {
-        None
+/// The spans of the clients that are being called, and when the first piece of a streamed answer was there: readings of the
+/// clock.
+#[derive(Default)]
+pub(super) struct InProgress(Mutex<Vec<(SpanId, Option<u64>)>>);
+
+impl InProgress {
+    /// Notes that a piece of a streamed answer is there, in this span.
+    pub(super) fn note_chunk(&self, span: &SpanContext) {
+        let Some(span_id) = span.span().map(Span::span_id) else { return };
+        if let Some((_, first)) = lock(&self.0).iter_mut().find(|(known, _)| *known == span_id) {
+            first.get_or_insert_with(|| SystemClock.monotonic_ns());
+        }
     }
 
-    /// Notes that a piece of a streamed answer is there.
-    fn chunk(&self) {
-        lock(&self.progress).first_chunk_ns.get_or_insert_with(|| SystemClock.monotonic_ns());
+    fn add(&self, span: &SpanContext) {
+        lock(&self.0).extend(span.span().map(|span| (span.span_id(), None)));
     }
-}
 
-impl ClientCall {
-    pub(super) fn its_outer<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.outer.bind(py)
+    fn includes(&self, span: &SpanContext) -> bool {
+        let span_id = span.span().map(Span::span_id);
+        lock(&self.0).iter().any(|(known, _)| Some(*known) == span_id)
+    }
+
+    /// When the first piece was there.
+    fn remove(&self, span: &SpanContext) -> Option<u64> {
+        let span_id = span.span().map(Span::span_id)?;
+        let mut all = lock(&self.0);
+        let place = all.iter().position(|(known, _)| *known == span_id)?;
+        all.swap_remove(place).1
     }
 }
 
@@ -125,8 +125,7 @@ impl Hook for Calling {
         let (py, hooks) = (call.py(), self.hooks.get());
         let Some(parent) = current_span(py) else { return Ok(None) };
         let Some(run) = parent.get().run() else { return Ok(None) };
-        let outer = or_none(py, call.switch.scope(py));
-        if outer.cast::<ClientCall>().is_ok_and(|around| around.get().span.is(&parent)) {
+        if hooks.in_progress.includes(parent.get()) {
             return Ok(None); // A client that calls another one, to which it adds something.
         }
         let arguments = self.arguments(call)?;
@@ -149,17 +148,17 @@ impl Hook for Calling {
         put_mark(&mut attributes, &agent_name);
         let span = parent.get().open_child(py, SpanKind::LlmCall, &mut attributes, None)?;
         drop(attributes);
-        let (agent, agent_name) = (agent.unbind(), agent_name.unbind());
-        let asked = Asked { request, agent, agent_name, messages };
-        let asked_ns = SystemClock.monotonic_ns();
-        let progress = Progress { asked: Some(asked), asked_ns, first_chunk_ns: None };
-        let state = ClientCall {
-            span: span.clone().unbind(),
-            outer: outer.unbind(),
-            progress: Mutex::new(progress),
+        let asked = Asked {
+            request,
+            agent: agent.unbind(),
+            agent_name: agent_name.unbind(),
+            messages,
+            asked_ns: SystemClock.monotonic_ns(),
         };
-        let state = Bound::new(py, (state, Scope))?.into_any();
-        Ok(Some(call.within(state, span)))
+        let asked = Mutex::new(Some(asked));
+        let state = Bound::new(py, ClientCall { span: span.clone().unbind(), asked })?.into_any();
+        hooks.in_progress.add(span.get());
+        Ok(Some(Begun { state, span: Some(span) }))
     }
 
     fn finish(
@@ -170,12 +169,12 @@ impl Hook for Calling {
     ) -> PyResult<()> {
         let py = begun.py();
         let call = begun.cast::<ClientCall>()?.get();
-        let progress = std::mem::take(&mut *lock(&call.progress));
-        let Some(asked) = &progress.asked else { return Ok(()) };
+        let Some(asked) = lock(&call.asked).take() else { return Ok(()) };
         let span = call.span.bind(py);
+        let first_chunk_ns = self.hooks.get().in_progress.remove(span.get());
         match outcome {
             Outcome::Returned(response) => {
-                record_answer(self.hooks.get(), span, asked, &progress, response)
+                record_answer(self.hooks.get(), span, &asked, first_chunk_ns, response)
             }
             Outcome::Raised(error) => {
                 let name = asked.request.name.bind(py).clone();
@@ -224,19 +223,20 @@ fn record_answer(
     hooks: &TurnHooks,
     span: &Bound<'_, SpanContext>,
     asked: &Asked,
-    progress: &Progress,
+    first_chunk_ns: Option<u64>,
     response: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = span.py();
     let name = asked.request.name.bind(py).clone();
     let agent_name = asked.agent_name.bind(py).clone();
-    let service = event_field(response, intern!(py, "provider"))?;
-    let tokens = Tokens::of(response, service.as_ref())?;
+    let response = Event::of(response)?;
+    let service = response.field(intern!(py, "provider"))?;
+    let tokens = Tokens::of(&response, service.as_ref())?;
     let provider = match provider_name(service.as_ref()) {
         Value::Null => asked.request.provider.clone(),
         provider => provider,
     };
-    let model = or_none(py, event_field(response, intern!(py, "model"))?);
+    let model = or_none(py, response.field(intern!(py, "model"))?);
     let priced = truthy(Some(model.clone()))?.unwrap_or_else(|| name.clone());
     let answered = Answered { agent: &agent_name, provider: &provider, model: &priced };
     let mut attributes = AttributeList::new(span.get().policy());
@@ -250,9 +250,9 @@ fn record_answer(
         ledger.call_method1(intern!(py, "count"), about)?;
     }
 
-    let answer = Answer::of(response)?;
-    let reason = to_value(&or_none(py, event_field(response, intern!(py, "finish_reason"))?));
-    let id = to_value(&or_none(py, event_field(response, intern!(py, "response_id"))?));
+    let answer = Answer::of(&response)?;
+    let reason = to_value(&or_none(py, response.field(intern!(py, "finish_reason"))?));
+    let id = to_value(&or_none(py, response.field(intern!(py, "response_id"))?));
     let model = to_value(&model);
     if let Some(tokens) = tokens {
         tokens.put(py, &mut attributes);
@@ -262,8 +262,8 @@ fn record_answer(
     attributes.put_given(py, keys::GEN_AI_RESPONSE_ID, id.clone());
     attributes.put_given(py, keys::GEN_AI_OUTPUT_MESSAGES, answer.messages(reason.clone()));
     attributes.put_given(py, keys::GEN_AI_FINISH_REASONS, vec![reason.clone()]);
-    if let Some(first_chunk_ns) = progress.first_chunk_ns {
-        let took = first_chunk_ns.saturating_sub(progress.asked_ns) as f64 / 1e9;
+    if let Some(first_chunk_ns) = first_chunk_ns {
+        let took = first_chunk_ns.saturating_sub(asked.asked_ns) as f64 / 1e9;
         attributes.put_given(py, keys::GEN_AI_TIME_TO_FIRST_CHUNK, took);
     }
     span.get().set_list(&mut attributes);

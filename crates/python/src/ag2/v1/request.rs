@@ -206,6 +206,9 @@ fn text<'py>(
     if let Ok(text) = value.cast_exact::<PyString>() {
         return Ok(Some(text.clone()));
     }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(Some(PyString::new(py, text.to_str()?)));
+    }
     let value = value.getattr_opt(intern!(py, "value"))?.unwrap_or(value);
     Ok(value.cast_into().ok())
 }

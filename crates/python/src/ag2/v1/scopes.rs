@@ -4,8 +4,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::super::reading::or_none;
+use super::TurnHooks;
 use super::turn::Turn;
-use super::{ClientCall, TurnHooks};
 use crate::watch::Switch;
 
 /// The agent whose turn this is; None outside of every turn.
@@ -44,9 +44,6 @@ fn outer<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = scope.py();
     if let Ok(turn) = scope.cast::<Turn>() {
         return Ok(turn.get().its_outer(py).clone());
-    }
-    if let Ok(call) = scope.cast::<ClientCall>() {
-        return Ok(call.get().its_outer(py).clone());
     }
     scope.getattr(intern!(py, "outer"))
 }

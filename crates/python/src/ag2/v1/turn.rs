@@ -10,6 +10,7 @@ use super::super::keys;
 use super::super::reading::{field, or_none};
 use super::super::scope::Scope;
 use super::answer::Answer;
+use super::classes::Event;
 use super::scopes::acting;
 use super::{TurnHooks, put_mark};
 use crate::current::current_span;
@@ -39,7 +40,7 @@ impl Turn {
     }
 }
 
-/// Watches a turn's `drive()`. Before its arguments go the agent, and the event that the turn begins with.
+/// Watches a turn's `drive()`. It is told of the agent, and of the event that the turn begins with.
 pub(super) struct Replying(pub(super) Py<TurnHooks>);
 
 impl Hook for Replying {
@@ -50,7 +51,7 @@ impl Hook for Replying {
     fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
         let (py, hooks) = (call.py(), self.0.get());
         let Some(parent) = current_span(py) else { return Ok(None) };
-        let (agent, event) = (call.about.get_item(0)?, call.about.get_item(1)?);
+        let (agent, event) = (call.positional(0)?, call.positional(1)?);
         let outer = or_none(py, call.switch.scope(py));
         let recipient = Named::of(&agent);
         let sender = Sender::of(hooks, call.switch, &outer)?;
@@ -83,7 +84,7 @@ impl Hook for Replying {
         let py = begun.py();
         let Outcome::Returned(result) = outcome else { return Ok(()) };
         let Some(response) = field(result, intern!(py, "response"))? else { return Ok(()) };
-        let answer = Answer::of(&response)?;
+        let answer = Answer::of(&Event::of(&response)?)?;
         let span = begun.cast::<Turn>()?.get().span.bind(py);
         let mut attributes = AttributeList::new(span.get().policy());
         attributes.put_given(py, keys::REPLY, answer.said());

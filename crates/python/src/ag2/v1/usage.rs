@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 
 use super::super::keys;
-use super::classes::event_field;
+use super::classes::Event;
 use crate::given::AttributeList;
 use crate::guard::quietly;
 use crate::value::to_value;
@@ -32,11 +32,12 @@ pub(super) struct Tokens {
 impl Tokens {
     /// What an answer used; none where the service kept that to itself. `service` is AG2's name of it.
     pub(super) fn of(
-        response: &Bound<'_, PyAny>,
+        response: &Event<'_, '_>,
         service: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Self>> {
         let py = response.py();
-        let Some(usage) = event_field(response, intern!(py, "usage"))? else { return Ok(None) };
+        let Some(usage) = response.field(intern!(py, "usage"))? else { return Ok(None) };
+        let usage = Event::of(&usage)?;
         let cache_read = count(&usage, intern!(py, "cache_read_input_tokens"));
         let cache_write = count(&usage, intern!(py, "cache_creation_input_tokens"));
         let reasoning = count(&usage, intern!(py, "thinking_tokens"));
@@ -75,9 +76,9 @@ impl Tokens {
 }
 
 /// The number of tokens of a kind; none where the service does not say.
-fn count(usage: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> Option<i64> {
+fn count<'py>(usage: &Event<'_, 'py>, name: &Bound<'py, PyString>) -> Option<i64> {
     let py = usage.py();
-    let tokens = quietly(py, event_field(usage, name)).flatten()?;
+    let tokens = quietly(py, usage.field(name)).flatten()?;
     if tokens.is_exact_instance_of::<PyInt>() {
         return tokens.extract().ok();
     }
