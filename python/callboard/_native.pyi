@@ -59,7 +59,7 @@ class Watch:
     """A function that `body` watches while `switch` is live: `call` is what stands in its place.
 
     Args:
-        function: what is called. `begin` and `finish` go around awaiting a coroutine function, which nobody needs here.
+        function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
         body: a `Hook`; or a generator function that gets `about` and the call's arguments, yields what is to end with
             the call, and is sent the outcome.
         about: goes before the call's arguments to the body.
@@ -67,11 +67,7 @@ class Watch:
     """
 
     def __new__(
-        cls,
-        function: Callable[..., Any] | None,
-        body: Hook | Callable[..., Any],
-        about: tuple[Any, ...],
-        switch: Switch,
+        cls, function: Callable[..., Any], body: Hook | Callable[..., Any], about: tuple[Any, ...], switch: Switch
     ) -> Self: ...
     def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
         """Call the function, watched."""

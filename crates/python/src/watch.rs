@@ -176,7 +176,7 @@ pub(crate) enum Outcome<'a, 'py> {
 /// A function that `body` watches while `switch` is live: `call` is what stands in its place.
 ///
 /// Args:
-///     function: what is called. `begin` and `finish` go around awaiting a coroutine function, which nobody needs here.
+///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
 ///     body: the hook.
 ///     about: goes before the call's arguments to the body.
 #[pyclass(module = "callboard", frozen)]

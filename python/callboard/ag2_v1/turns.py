@@ -7,15 +7,14 @@ middleware is within it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
-from callboard._load import native
 from callboard.ag2.faults import report
-from callboard.ag2.patching import Patches
+from callboard.ag2.patching import Patches, watched
 
 from . import llm
 from .agents import AGENT
@@ -27,7 +26,7 @@ Drive = Callable[[], Awaitable[Any]]
 def install(patches: Patches) -> None:
     """Watch turns being set up."""
     watches = patches.switch.watches
-    watch = native.Watch(None, HOOKS.reply(), (), patches.switch)
+    run = watched(_driven, HOOKS.reply(), switch=patches, is_coroutine=True)
 
     def make(function: Any) -> Any:
         def drive_scope(agent: Any, event: Any, /, **given: Any) -> AbstractAsyncContextManager[Drive] | _Turn:
@@ -38,43 +37,33 @@ def install(patches: Patches) -> None:
                 given = llm.watching(given, patches)
             except Exception as error:
                 report("a model of the program's own", error)
-            return _Turn(function(agent, event, **given), watch, (agent, event))
+            return _Turn(function(agent, event, **given), partial(run, agent, event))
 
         return drive_scope
 
     patches.wrap(f"{AGENT}._drive_scope", make)
 
 
+def _driven(agent: Any, event: Any, drive: Drive) -> Awaitable[Any]:
+    """Run the turn of this agent that begins with this event."""
+    return drive()
+
+
 class _Turn:
-    """AG2's turn, and its `drive`, which is watched.
+    """AG2's turn, whose `drive` is watched: `run` gets it, and runs it.
 
     For each function that AG2 subscribes in a turn it reads the variables of all its callers. So there are few of them
     here while it is awaited, and each has a value: one without would cost it an exception.
     """
 
-    __slots__ = ("about", "drive", "scope", "watch")
+    __slots__ = ("run", "scope")
 
-    def __init__(self, scope: AbstractAsyncContextManager[Drive], watch: native.Watch, about: tuple[Any, Any]) -> None:
+    def __init__(self, scope: AbstractAsyncContextManager[Drive], run: Callable[[Drive], Awaitable[Any]]) -> None:
         self.scope = scope
-        self.watch = watch
-        self.about = about
+        self.run = run
 
     async def __aenter__(self) -> Drive:
-        self.drive = await self.scope.__aenter__()
-        return self
-
-    async def __call__(self) -> Any:
-        waiting = self.watch.begin(self.about, None)
-        if waiting is None:
-            return await self.drive()
-        reply = None
-        try:
-            reply = await self.drive()
-        except BaseException:
-            self.watch.finish(waiting, None, sys.exc_info()[1])
-            raise
-        self.watch.finish(waiting, reply, None)
-        return reply
+        return partial(self.run, await self.scope.__aenter__())
 
     def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

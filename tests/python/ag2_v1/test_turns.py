@@ -169,7 +169,7 @@ async def test_every_variable_of_a_turns_callers_has_a_value(traced, serve):
 
     with traced():
         await Agent("emma", config=Model(), middleware=[look]).ask("?")
-    assert ours == [("__aenter__", set()), ("wrapper", set()), ("__call__", set())]
+    assert ours == [("__aenter__", set()), ("wrapper", set()), ("wrapper", set())]
 
 
 async def test_resumed(recorder, traced, serve):
