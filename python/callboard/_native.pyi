@@ -634,6 +634,9 @@ class MermaidDiagramProvider:
 def current_span() -> SpanContext | None:
     """The span current in this context; None where no run is."""
 
+def with_current_span(context: Any) -> Any:
+    """Give the OpenTelemetry API's context as it is to be seen, where `context` is what was attached last."""
+
 def clock_ns() -> int:
     """A reading of the clock that spans are timed with, in nanoseconds."""
 

@@ -1,16 +1,19 @@
 """The bridge to the OpenTelemetry API's context. Imported by the native half, and only where that package is loaded.
 
-Each span of callboard's comes through here twice, so little is done: what few ask for is made once somebody asks.
+A span comes through here once somebody asks within it for OpenTelemetry's current context: as a rule, never.
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
-(_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, context.Context())
+from ._load import native
+
+(_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 """Where a context has its current span."""
 
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
@@ -19,7 +22,7 @@ _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 class OurSpan(trace.NonRecordingSpan):
     """Stands for a span of callboard's where the OpenTelemetry API looks for the current one."""
 
-    def __init__(self, ids: bytes, around: context.Context) -> None:
+    def __init__(self, ids: bytes, around: Context) -> None:
         self._ids = ids
         self._around = around
 
@@ -40,12 +43,30 @@ class OurSpan(trace.NonRecordingSpan):
         return f"OurSpan({self.get_span_context()!r})"
 
 
-def within(ids: bytes, around: context.Context) -> context.Context:
+def within(ids: bytes, around: Context) -> Context:
     """Make the context in which a span is current, within another. `ids` are the trace's 16 bytes and the span's 8."""
-    inner = context.Context(around)
+    inner = Context(around)
     # Nobody else has it yet: `set_value` would copy it twice.
     dict.__setitem__(inner, _SPAN, OurSpan(ids, around))
     return inner
+
+
+class Runtime(ContextVarsRuntimeContext):
+    """Keeps the current context where OpenTelemetry does, and gives it with callboard's current span in it."""
+
+    def __init__(self, kept: ContextVar[Context]) -> None:
+        self._current_context = kept
+
+    def attach(self, context: Context) -> Token[Context]:
+        """Have a context be the current one, as it is."""
+        if native.with_current_span(context) is not context:  # A span began in it: without the span it is another one.
+            context = Context(context)
+        return super().attach(context)
+
+    def get_current(self) -> Context:
+        """Give what was attached last, with the span that has become current in it since."""
+        current: Context = native.with_current_span(super().get_current())
+        return current
 
 
 class Elsewhere:
@@ -55,9 +76,13 @@ class Elsewhere:
     set = staticmethod(context.attach)
 
 
-def current() -> ContextVar[context.Context] | type[Elsewhere]:
-    """Tell what has the current context: the variable itself, which is the quickest way to it, as a rule."""
+def kept() -> tuple[ContextVar[Context] | type[Elsewhere], bool]:
+    """Tell what has the current context, and whether OpenTelemetry asks for our span in it: if it can, from now on."""
     context.get_current()  # Chooses how it is kept, where nobody did.
     runtime = getattr(context, "_RUNTIME_CONTEXT", None)
-    kept = runtime._current_context if type(runtime) is ContextVarsRuntimeContext else None
-    return kept if isinstance(kept, ContextVar) else Elsewhere
+    is_usual = type(runtime) in (ContextVarsRuntimeContext, Runtime)
+    variable = getattr(runtime, "_current_context", None) if is_usual else None
+    if not isinstance(variable, ContextVar):
+        return Elsewhere, False
+    context._RUNTIME_CONTEXT = Runtime(variable)
+    return variable, True

@@ -86,6 +86,81 @@ expected = {"in the run": ids(root), "after": None}
     assert found == expected
 
 
+def test_a_context_that_the_program_attaches_is_current_as_it_is():
+    """Also the one in which a run or a span began, and also where it is left in another order than it was entered."""
+    found, expected = children("""
+from opentelemetry import context
+
+outside = context.get_current()
+with telemetry_context(manager):
+    root = manager.get_current_span()
+    token = context.attach(outside)
+    child("as if outside")
+    with manager.start_span(SpanKind.CHAT) as chat:
+        child("in a chat as if outside")
+    context.detach(token)
+    child("in the run")
+    token = context.attach(context.set_value("key", "value"))
+    with manager.start_span(SpanKind.CHAT) as late:
+        assert context.get_value("key") == "value"
+        context.detach(token)
+        assert context.get_value("key") is None
+        child("in a chat that began in what is left")
+    with manager.start_span(SpanKind.CHAT):
+        token = context.attach(context.set_value("key", "value"))
+    assert context.get_value("key") == "value"
+    context.detach(token)
+    assert context.get_value("key") is None
+    child("when the chat and then its context are left")
+assert context.get_current() is outside
+expected = {
+    "as if outside": None,
+    "in a chat as if outside": ids(chat),
+    "in the run": ids(root),
+    "in a chat that began in what is left": ids(root),
+    "when the chat and then its context are left": ids(root),
+}
+""")
+    assert found == expected
+
+
+def test_a_context_taken_within_a_span_keeps_it():
+    found, expected = children("""
+import threading
+from opentelemetry import context
+
+def elsewhere(taken):
+    context.attach(taken)
+    child("in a thread")
+    with telemetry_context(manager):
+        theirs.append(ids(manager.get_current_span()))
+        child("in a run in the thread")
+    child("in the thread again")
+
+def activated(span):
+    with span.activate():
+        child("where it is made current as well")
+
+theirs = []
+with telemetry_context(manager):
+    root = manager.get_current_span()
+    with manager.start_span(SpanKind.CHAT) as chat:
+        taken = context.get_current()
+        assert trace.get_current_span() is trace.get_current_span()
+        contextvars.Context().run(activated, chat)
+    thread = threading.Thread(target=elsewhere, args=(taken,))
+    thread.start()
+    thread.join()
+expected = {
+    "in a thread": ids(chat),
+    "in a run in the thread": theirs[0],
+    "in the thread again": ids(chat),
+    "where it is made current as well": ids(chat),
+}
+""")
+    assert found == expected
+
+
 def test_a_span_of_their_own_stays_the_parent_of_what_is_within_it():
     found, expected = children("""
 with telemetry_context(manager):

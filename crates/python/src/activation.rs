@@ -45,7 +45,9 @@ impl Activation {
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
         let entered = lock(&self.entered).pop();
         if let Some(before) = entered {
-            otel::detach(py, before.otel_before.as_ref());
+            if let Some(before) = &before.otel_before {
+                otel::detach(py, before);
+            }
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }
     }

@@ -56,6 +56,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ag2::add_classes(module)?;
     providers::add_classes(module)?;
     module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
+    module.add_function(wrap_pyfunction!(otel::with_current_span, module)?)?;
     module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;
     module.add_function(wrap_pyfunction!(kinds::set_kind_classes, module)?)?;
     module.add_function(wrap_pyfunction!(lifecycle::shutdown_all, module)?)?;

@@ -18,7 +18,7 @@ use crate::guard::lock;
 use crate::history::{Histories, Messages, Newest, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
-use crate::otel;
+use crate::otel::Place;
 use crate::value::{self, attributes_to_python, bounded, text_of};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
@@ -41,7 +41,7 @@ struct Live {
     run: Arc<RunOwner>,
     /// What was current when this became current.
     previous: Mutex<Option<Py<SpanContext>>>,
-    otel_before: Option<Py<PyAny>>,
+    otel: Option<Place>,
 }
 
 impl Drop for Live {
@@ -118,16 +118,16 @@ impl SpanContext {
         run: Arc<RunOwner>,
         previous: Option<Bound<'py, SpanContext>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
-        let otel_before = otel::attach(py, &span);
+        let otel = Place::take(py, &span);
         let previous = Mutex::new(previous.map(Bound::unbind));
-        let live = Live { span, run, previous, otel_before };
+        let live = Live { span, run, previous, otel };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
         set_current(py, Some(&handle));
         Ok(handle)
     }
 
     fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
-        let live = Live { span, run, previous: Mutex::default(), otel_before: None };
+        let live = Live { span, run, previous: Mutex::default(), otel: None };
         Bound::new(py, Self { state: State::Live(live) })
     }
 
@@ -556,12 +556,24 @@ impl SpanContext {
     /// Whether it is not to be held once it has ended: the root of a run keeps all of the run, and what was current for
     /// the OpenTelemetry API before this span must be restored once.
     pub(crate) fn is_noticed_when_held(&self) -> bool {
-        self.live().is_none_or(|live| live.span.is_root() || live.otel_before.is_some())
+        self.live()
+            .is_none_or(|live| live.span.is_root() || matches!(live.otel, Some(Place::Attached(_))))
     }
 
     /// Makes current for the OpenTelemetry API what was before this span.
     pub(crate) fn detach_otel(&self, py: Python<'_>) {
-        otel::detach(py, self.live().and_then(|live| live.otel_before.as_ref()));
+        if let Some(place) = self.live().and_then(|live| live.otel.as_ref()) {
+            place.leave(py);
+        }
+    }
+
+    /// A context of the OpenTelemetry API's with this span in it; none where it did not begin right within that.
+    pub(crate) fn otel_context<'py>(
+        &self,
+        around: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let placed = self.live().and_then(|live| Some((live.otel.as_ref()?, &live.span)));
+        placed.map_or(Ok(None), |(place, span)| place.context(around, span))
     }
 }
 
