@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import callboard
 import sink
-from machine import Run, in_step, in_turn
+from machine import Run, in_turn
 from table import Figure, Row, Section
 
 ROOT = Path(__file__).parent.parent
@@ -21,13 +21,10 @@ SIDES = {
     "callboard": "with callboard",
     "tracing": "with AG2's own tracing",
     "logging": "with AG2's runtime_logging",
-    "own_bare": "agents that match triggers themselves, bare",
     "own_callboard": "agents that match triggers themselves, with callboard",
 }
-OWN = "own_"
-"""Begins the sides whose agents are spared nothing of what AG2 does."""
-BY_ITSELF = "logging"
-"""Writes to the disk, which would slow the others down after its turn."""
+WRITES = "logging"
+"""Writes to the disk: the kernel's work for that is not told from another program's."""
 EXPORTING = ("callboard", "tracing", "own_callboard")
 """They send the sink a span a reply and one a model call, or more."""
 LENGTHS = ("7", "39", "199")
@@ -69,12 +66,12 @@ def v1(repeats: int) -> Section:
 def _measure(chats: Chats, repeats: int) -> Section:
     with sink.running() as collector:
         programs = {side: (*chats.program, side, collector.endpoint) for side in chats.sides}
-        alone = {side: programs.pop(side) for side in chats.sides if side == BY_ITSELF}
-        runs = in_step(programs, repeats, collector) | in_turn(alone, repeats, collector, write=True)
-    for sets in zip(*(runs[side] for side in EXPORTING if side in programs), strict=True):
-        if sets[0].received["spans"] < sum(2 * run.said["model_calls"] for run in sets):
+        writing = {side: programs.pop(side) for side in chats.sides if side == WRITES}
+        runs = in_turn(programs, repeats, collector) | in_turn(writing, repeats, collector, write=True)
+    for run in (run for side in EXPORTING for run in runs.get(side, ())):
+        if run.received["spans"] < 2 * run.said["model_calls"]:
             sys.exit("spans were lost: the figures compare nothing")
-    rows = [_row(chats, length, side, runs) for length in LENGTHS for side in chats.sides]
+    rows = [_row(chats, length, side, runs[side]) for length in LENGTHS for side in chats.sides]
     changes = {side: _changed(runs["bare"][0], runs[side]) for side in chats.sides}
     if ours := changes["callboard"] | changes.get("own_callboard", set()):
         sys.exit(f"with callboard the chat does not return what it returns without: {ours}")
@@ -86,24 +83,21 @@ def _measure(chats: Chats, repeats: int) -> Section:
     return Section(chats.title, "CPU", "round by round", rows, notes, ours="caller")
 
 
-def _row(chats: Chats, length: str, side: str, runs: dict[str, list[Run]]) -> Row:
-    its_bare = f"{OWN}bare" if side.startswith(OWN) else "bare"
+def _row(chats: Chats, length: str, side: str, runs: list[Run]) -> Row:
     caller, cpu = (
-        Figure.of(statistics.median(run.said[length][what]) for run in runs[side]) for what in ("caller_us", "cpu_us")
+        Figure.of(statistics.median(run.said[length][what]) for run in runs) for what in ("caller_us", "cpu_us")
     )
-    pairs = zip(runs[side], runs[its_bare], strict=True)
-    times, low, high = Figure.of(_times_bare(run, bare, length) for run, bare in pairs)
-    result = "" if side == its_bare else f"{times:.2f}x bare ({low:.2f}-{high:.2f})"
-    row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, result)
+    times, low, high = Figure.of(_times_bare(run, length) for run in runs)
+    row = Row(f"{length} replies, {SIDES[side]}", caller, cpu, f"{times:.2f}x bare ({low:.2f}-{high:.2f})")
     if side != "callboard":
         return row
     return row._replace(target=f"at most {chats.most_times_bare}x", reached=times <= chats.most_times_bare)
 
 
-def _times_bare(run: Run, bare: Run, length: str) -> float:
+def _times_bare(run: Run, length: str) -> float:
     """How many times bare the caller's time is, round by round."""
-    rounds = zip(run.said[length]["caller_us"], bare.said[length]["caller_us"], strict=True)
-    return statistics.median(ours / theirs for ours, theirs in rounds)
+    rounds = zip(run.said[length]["caller_us"], run.said[length]["bare_us"], strict=True)
+    return statistics.median(watched / bare for watched, bare in rounds)
 
 
 def _changed(bare: Run, runs: list[Run]) -> set[str]:

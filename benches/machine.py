@@ -10,9 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any, NamedTuple, Protocol
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -41,11 +39,11 @@ class Run(NamedTuple):
     disturbed: float
     """The share of the machine that other programs took meanwhile."""
     received: dict[str, int]
-    """What the process beside it counted; of programs that ran in step, of all."""
+    """What the process beside it counted."""
 
 
 _disturbed: list[float] = []
-"""What other programs took, of each run that is kept; of programs that ran in step, once for all."""
+"""What other programs took, of each run that is kept."""
 
 
 def in_turn(
@@ -66,18 +64,6 @@ def in_turn(
             runs[name].append(min(attempts, key=lambda run: run.disturbed))
             if not write:
                 _disturbed.append(runs[name][-1].disturbed)
-    return runs
-
-
-def in_step(programs: Mapping[str, Sequence[str]], repeats: int, beside: Beside | None = None) -> dict[str, list[Run]]:
-    """Runs the programs beside each other, but only ever one at a time: whatever slows the machine for a while meets them alike.
-
-    Each reads a line before each of its rounds and prints an empty one after it; and last it reads one and prints its JSON.
-    """
-    runs: dict[str, list[Run]] = {name: [] for name in programs}
-    for round_number in range(repeats):
-        for name, run in _run_in_step(programs, beside, str(round_number)).items():
-            runs[name].append(run)
     return runs
 
 
@@ -119,32 +105,6 @@ def _run(command: Sequence[str], beside: Beside | None, hash_seed: str) -> Run:
     disturbed = watch.disturbed()
     said = json.loads(finished.stdout.splitlines()[-1])
     return Run(said, disturbed, beside.take_counts() if beside else {})
-
-
-def _run_in_step(programs: Mapping[str, Sequence[str]], beside: Beside | None, hash_seed: str) -> dict[str, Run]:
-    watch, said = _Watch(beside), dict[str, Any]()
-    with ExitStack() as stack:
-        running = {
-            name: stack.enter_context(
-                subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=_environment(hash_seed))
-            )
-            for name, command in programs.items()
-        }
-        while len(said) < len(running):
-            for name in [name for name in running if name not in said]:
-                process = running[name]
-                assert process.stdin is not None and process.stdout is not None
-                print(file=process.stdin, flush=True)
-                lines = iter(process.stdout.readline, "")
-                # What libraries print is passed by.
-                line = next((line for line in lines if line == "\n" or line.startswith("{")), None)
-                if line is None:
-                    sys.exit(f"{' '.join(programs[name])} failed")
-                if line != "\n":
-                    said[name] = json.loads(line)
-    disturbed, received = watch.disturbed(), beside.take_counts() if beside else {}
-    _disturbed.append(disturbed)
-    return {name: Run(said[name], disturbed, received) for name in programs}
 
 
 def _environment(hash_seed: str) -> dict[str, str]:

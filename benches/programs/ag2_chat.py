@@ -2,9 +2,10 @@
 
 caller_us   what a reply took of the caller's time, from the chat's beginning to its result
 cpu_us      what a reply took of the CPU, in all threads, until everything was exported
-returned    what the first chat of that length returned: its history, its summary, its cost
+bare_us     what a reply took of the caller's time in the same process, bare
+returned    what the first watched chat of that length returned: its history, its summary, its cost
 
-Beside them, `model_calls` says how many there were in all. The model answers at once, in this process: the method of
+Beside them, `model_calls` says how many of them were watched. The model answers at once, in this process: the method of
 openai's client that would ask the service is replaced. Everything above it is real, AG2's client for OpenAI included.
 Each side is imported only where it is measured.
 """
@@ -23,7 +24,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from autogen import ConversableAgent
+from autogen import ConversableAgent, OpenAIWrapper
 from chats import (
     API_KEY,
     REPLIES,
@@ -35,7 +36,6 @@ from chats import (
     callboard,
     opentelemetry_sdk,
     stay_on_a_core,
-    wait_for_turn,
 )
 from openai.resources.chat.completions import Completions
 
@@ -48,8 +48,15 @@ def tracing(endpoint: str) -> Iterator[Side]:
 
     provider = opentelemetry_sdk(endpoint)
     trace.set_tracer_provider(provider)
-    instrument_llm_wrapper(tracer_provider=provider)
-    yield Side(lambda agent: instrument_agent(agent, tracer_provider=provider), provider.force_flush)
+
+    @contextmanager
+    def watching() -> Iterator[None]:
+        create = OpenAIWrapper.create
+        instrument_llm_wrapper(tracer_provider=provider)
+        yield
+        OpenAIWrapper.create = create
+
+    yield Side(watching, lambda agent: instrument_agent(agent, tracer_provider=provider), provider.force_flush)
 
 
 @contextmanager
@@ -58,9 +65,14 @@ def logging(endpoint: str) -> Iterator[Side]:
     from autogen import runtime_logging
 
     with tempfile.TemporaryDirectory() as folder:
-        runtime_logging.start(logger_type="sqlite", config={"dbname": str(Path(folder) / "logs.db")})
-        yield Side(lambda agent: None, lambda: None)
-        runtime_logging.stop()
+
+        @contextmanager
+        def watching() -> Iterator[None]:
+            runtime_logging.start(logger_type="sqlite", config={"dbname": str(Path(folder) / "logs.db")})
+            yield
+            runtime_logging.stop()
+
+        yield Side(watching, lambda agent: None, lambda: None)
 
 
 SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
@@ -78,27 +90,29 @@ class MatchingItself(ConversableAgent):
         return matches
 
 
-def comedian(name: str, side: Side, kind: type[ConversableAgent]) -> ConversableAgent:
+def comedian(name: str, kind: type[ConversableAgent]) -> ConversableAgent:
     # No `base_url`: AG2's `runtime_logging` fails on one.
-    agent = kind(
+    return kind(
         name,
         system_message=f"Your name is {name} and you are a comedian in a duo.",
         llm_config={"config_list": [{"model": "gpt-4o-mini", "api_key": API_KEY}], "cache_seed": None},
         human_input_mode="NEVER",
     )
-    side.watch(agent)
-    return agent
 
 
 def measured(replies: int, side: Side, kind: type[ConversableAgent]) -> dict[str, Any]:
     """Holds chats of this many replies."""
-    jack, emma = comedian("jack", side, kind), comedian("emma", side, kind)
+    bare_ones, watched_ones = ((comedian("jack", kind), comedian("emma", kind)) for _ in range(2))
+    for agent in watched_ones:
+        side.watch(agent)
     spent, returned = Spent(replies), None
-    for chats in spent.rounds(side):
+    for watched, chats in spent.rounds(side):
+        jack, emma = watched_ones if watched else bare_ones
         for _ in chats:
             # A turn is a reply of each, but the first, which the initiator begins with the message.
             result = jack.initiate_chat(emma, message=TEXT, max_turns=(replies + 1) // 2, silent=True)
-            returned = returned or _returned(result, replies)
+            if watched and returned is None:
+                returned = _returned(result, replies)
     return {**spent.per_reply(), "returned": returned}
 
 
@@ -122,8 +136,7 @@ def main() -> None:
     with SIDES[name](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
         stay_on_a_core()
         said = {replies: measured(replies, side, kind) for replies in REPLIES}
-    wait_for_turn()
-    print(json.dumps({**said, "model_calls": service.calls}))
+    print(json.dumps({**said, "model_calls": service.calls // 2}))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@ replies of a chat.
 
 caller_us   what a reply took of the caller's time, from the chat's beginning to its last reply
 cpu_us      what a reply took of the CPU, in all threads, until everything was exported
-returned    what the first chat of that length returned: the texts of its replies
+bare_us     what a reply took of the caller's time in the same process, bare
+returned    what the first watched chat of that length returned: the texts of its replies
 
-Beside them, `model_calls` says how many there were in all. The model answers at once, as in `ag2_chat.py`.
+Beside them, `model_calls` says how many of them were watched. The model answers at once, as in `ag2_chat.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ag2 import Agent
@@ -30,7 +31,6 @@ from chats import (
     callboard,
     opentelemetry_sdk,
     stay_on_a_core,
-    wait_for_turn,
 )
 from openai.resources.chat.completions import AsyncCompletions
 
@@ -52,7 +52,7 @@ def tracing(endpoint: str) -> Iterator[Side]:
             )
         )
 
-    yield Side(watch, provider.force_flush)
+    yield Side(nullcontext, watch, provider.force_flush)
 
 
 SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
@@ -62,10 +62,10 @@ SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
 
 async def measured(replies: int, side: Side) -> dict[str, Any]:
     """Holds chats of this many replies."""
-    emma = Agent("emma", PROMPT, config=CONFIG)
+    bare_emma, emma = (Agent("emma", PROMPT, config=CONFIG) for _ in range(2))
     side.watch(emma)
 
-    async def chat() -> list[str | None]:
+    async def chat(emma: Agent) -> list[str | None]:
         reply = await emma.ask(TEXT)
         texts = [reply.body]
         for _ in range(replies - 1):
@@ -74,10 +74,10 @@ async def measured(replies: int, side: Side) -> dict[str, Any]:
         return texts
 
     spent, returned = Spent(replies), None
-    for chats in spent.rounds(side):
+    for watched, chats in spent.rounds(side):
         for _ in chats:
-            texts = await chat()
-            returned = returned or texts
+            texts = await chat(emma if watched else bare_emma)
+            returned = returned or (texts if watched else None)
     return {**spent.per_reply(), "returned": {"texts": returned}}
 
 
@@ -96,8 +96,7 @@ async def main() -> None:
     with SIDES[given.side](given.endpoint) as side:
         stay_on_a_core()
         said = {replies: await measured(replies, side) for replies in REPLIES}
-    wait_for_turn()
-    print(json.dumps({**said, "model_calls": service.calls}))
+    print(json.dumps({**said, "model_calls": service.calls // 2}))
 
 
 if __name__ == "__main__":

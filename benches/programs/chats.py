@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from openai.types import CompletionUsage
@@ -16,18 +16,20 @@ from openai.types.chat.chat_completion import Choice
 
 REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
-ROUNDS = 10
-"""So often chats of a length are held, and once more before, to warm up."""
+ROUNDS = 5
+"""So often chats of a length are held, bare and watched, and once more before, to warm up."""
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
 # Of the form that AG2 does not warn of.
-API_KEY = f"sk-{0:032}"
+API_KEY = f"sk-{0:048}"
 
 
 class Side(NamedTuple):
     """A way to watch."""
 
+    watching: Callable[[], AbstractContextManager[object]]
+    """What is done within this is watched, and nothing outside of it."""
     watch: Callable[[Any], object]
-    """Is told of each agent that is made."""
+    """Is told of each agent that is made to be watched."""
     flush: Callable[[], object]
     """Returns when everything recorded has been exported."""
 
@@ -35,7 +37,7 @@ class Side(NamedTuple):
 @contextmanager
 def bare(endpoint: str) -> Iterator[Side]:
     """The program without telemetry."""
-    yield Side(lambda agent: None, lambda: None)
+    yield Side(nullcontext, lambda agent: None, lambda: None)
 
 
 @contextmanager
@@ -52,8 +54,9 @@ def callboard(endpoint: str) -> Iterator[Side]:
     manager.register_provider(CostTrackerProvider())
     manager.register_provider(MermaidDiagramProvider())
     manager.register_provider(OpenTelemetryProvider(endpoint, "bench"))
-    with telemetry_context(manager, "bench"):
-        yield Side(lambda agent: None, lambda: manager.flush(60))
+    with telemetry_context(manager, "the first run"):
+        manager.flush(60)  # Its threads have started now: before this one stays on a core.
+    yield Side(lambda: telemetry_context(manager, "bench"), lambda agent: None, lambda: manager.flush(60))
     counted = manager.statistics()
     if counted["dropped"] or counted["bodies_dropped"] or any(each["dropped"] for each in counted["providers"]):
         sys.exit(f"not everything was recorded: {counted}")
@@ -96,11 +99,6 @@ class Service:
         )
 
 
-def wait_for_turn() -> None:
-    """Waits for a line on stdin, or the end of that: other programs run beside this one."""
-    sys.stdin.readline()
-
-
 def stay_on_a_core() -> None:
     """Keeps this thread on one core, and those that it starts from now on; what telemetry has started moves freely.
 
@@ -112,34 +110,41 @@ def stay_on_a_core() -> None:
 
 
 class Spent:
-    """What chats of a length took of the caller's time and of the CPU, exports included.
+    """What chats of a length took of the caller's time and of the CPU, exports included, and what bare ones took.
 
-    They are held in rounds, of about as many replies at each length. Each waits for its turn, and an empty line on stdout tells
-    that it is over. After a round everything recorded is exported, so that no side gets ahead of its exporter and drops.
-    Before it all garbage is collected: Python does that by itself every few rounds, on each side in other ones.
+    They are held in rounds, of about as many replies at each length: all of them bare, and all of them watched, in one
+    process, so that whatever makes a process or a while slow meets both. A round begins with the bare ones, the next with the
+    watched. After the watched ones everything recorded is exported, so that no side gets ahead of its exporter and drops.
+    Before either all garbage is collected: Python does that by itself every few rounds, now in these chats, now in those.
     """
 
     def __init__(self, replies: int) -> None:
         self._in_a_round = range(max(REPLIES) // replies)
         """The chats of a round."""
         self._each = 1e6 / (len(self._in_a_round) * replies)
+        self._bare_us: list[float] = []
+        """Microseconds a reply, of each round; so are the next."""
         self._caller_us: list[float] = []
-        """Microseconds a reply, of each round; so is the next."""
         self._cpu_us: list[float] = []
 
-    def rounds(self, side: Side) -> Iterator[range]:
-        """Gives the chats of each round, to be held before the next is asked for."""
+    def rounds(self, side: Side) -> Iterator[tuple[bool, range]]:
+        """Gives the chats of each half of a round, and whether they are watched: to be held before the next are asked for."""
         for number in range(1 + ROUNDS):
-            wait_for_turn()
-            gc.collect()
-            began, process = time.perf_counter(), time.process_time()
-            yield self._in_a_round
-            caller = time.perf_counter() - began
-            side.flush()
-            if number > 0:
-                self._caller_us.append(caller * self._each)
-                self._cpu_us.append((time.process_time() - process) * self._each)
-            print(file=sys.__stdout__, flush=True)
+            for watched in (number % 2 == 1, number % 2 == 0):
+                gc.collect()
+                with side.watching() if watched else nullcontext():
+                    began, process = time.perf_counter(), time.process_time()
+                    yield watched, self._in_a_round
+                    caller = (time.perf_counter() - began) * self._each
+                    side.flush()
+                    cpu = (time.process_time() - process) * self._each
+                if number == 0:
+                    continue
+                if watched:
+                    self._caller_us.append(caller)
+                    self._cpu_us.append(cpu)
+                else:
+                    self._bare_us.append(caller)
 
     def per_reply(self) -> dict[str, list[float]]:
-        return {"caller_us": self._caller_us, "cpu_us": self._cpu_us}
+        return {"caller_us": self._caller_us, "cpu_us": self._cpu_us, "bare_us": self._bare_us}
