@@ -105,14 +105,15 @@ def measured(replies: int, side: Side, kind: type[ConversableAgent]) -> dict[str
     bare_ones, watched_ones = ((comedian("jack", kind), comedian("emma", kind)) for _ in range(2))
     for agent in watched_ones:
         side.watch(agent)
-    spent, returned = Spent(replies), None
-    for watched, chats in spent.rounds(side):
-        jack, emma = watched_ones if watched else bare_ones
-        for _ in chats:
-            # A turn is a reply of each, but the first, which the initiator begins with the message.
-            result = jack.initiate_chat(emma, message=TEXT, max_turns=(replies + 1) // 2, silent=True)
-            if watched and returned is None:
-                returned = _returned(result, replies)
+    spent, returned = Spent(replies, side), None
+    for chats in spent.rounds():
+        for watched in spent.turns():
+            jack, emma = watched_ones if watched else bare_ones
+            for _ in chats:
+                # A turn is a reply of each, but the first, which the initiator begins with the message.
+                result = jack.initiate_chat(emma, message=TEXT, max_turns=(replies + 1) // 2, silent=True)
+                if watched and returned is None:
+                    returned = _returned(result, replies)
     return {**spent.per_reply(), "returned": returned}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -23,6 +24,7 @@ from ag2.config import OpenAIConfig
 from chats import (
     API_KEY,
     REPLIES,
+    STRETCH,
     TEXT,
     Service,
     Side,
@@ -60,24 +62,34 @@ SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
 }
 
 
+class Conversation:
+    """A conversation with an agent, held in parts."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._ask = agent.ask
+        self.texts: list[str | None] = []
+
+    async def go_on(self, replies: int) -> None:
+        for _ in range(replies):
+            reply = await self._ask(TEXT)
+            self._ask = reply.ask
+            self.texts.append(reply.body)
+
+
 async def measured(replies: int, side: Side) -> dict[str, Any]:
     """Holds chats of this many replies."""
     bare_emma, emma = (Agent("emma", PROMPT, config=CONFIG) for _ in range(2))
     side.watch(emma)
-
-    async def chat(emma: Agent) -> list[str | None]:
-        reply = await emma.ask(TEXT)
-        texts = [reply.body]
-        for _ in range(replies - 1):
-            reply = await reply.ask(TEXT)
-            texts.append(reply.body)
-        return texts
-
-    spent, returned = Spent(replies), None
-    for watched, chats in spent.rounds(side):
-        for _ in chats:
-            texts = await chat(emma if watched else bare_emma)
-            returned = returned or (texts if watched else None)
+    parts = math.ceil(replies / STRETCH)
+    spent, returned = Spent(replies, side), None
+    for chats in spent.rounds():
+        bare_chats, watched_chats = ([Conversation(agent) for _ in chats] for agent in (bare_emma, emma))
+        for part in range(parts):
+            count = (replies - part - 1) // parts + 1
+            for watched in spent.turns():
+                for chat in watched_chats if watched else bare_chats:
+                    await chat.go_on(count)
+        returned = returned or watched_chats[0].texts
     return {**spent.per_reply(), "returned": {"texts": returned}}
 
 

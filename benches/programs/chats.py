@@ -16,6 +16,8 @@ from openai.types.chat.chat_completion import Choice
 
 REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
+STRETCH = 28
+"""About so many replies are held before it is the other side's turn: several short chats, or a part of one that can be parted."""
 ROUNDS = 5
 """So often chats of a length are held, bare and watched, and once more before, to warm up."""
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
@@ -47,16 +49,26 @@ def callboard(endpoint: str) -> Iterator[Side]:
         InstrumentationManager,
         MermaidDiagramProvider,
         OpenTelemetryProvider,
-        telemetry_context,
+        instrument_ag2,
+        uninstrument_ag2,
     )
 
     manager = InstrumentationManager()
     manager.register_provider(CostTrackerProvider())
     manager.register_provider(MermaidDiagramProvider())
     manager.register_provider(OpenTelemetryProvider(endpoint, "bench"))
-    with telemetry_context(manager, "the first run"):
-        manager.flush(60)  # Its threads have started now: before this one stays on a core.
-    yield Side(lambda: telemetry_context(manager, "bench"), lambda agent: None, lambda: manager.flush(60))
+    root = manager.start_trace("bench")
+    manager.flush(60)  # Its threads have started now: before this one stays on a core.
+
+    @contextmanager
+    def watching() -> Iterator[None]:
+        instrument_ag2()
+        yield
+        uninstrument_ag2()
+
+    yield Side(watching, lambda agent: None, lambda: manager.flush(60))
+    root.end()
+    manager.flush(60)
     counted = manager.statistics()
     if counted["dropped"] or counted["bodies_dropped"] or any(each["dropped"] for each in counted["providers"]):
         sys.exit(f"not everything was recorded: {counted}")
@@ -112,39 +124,43 @@ def stay_on_a_core() -> None:
 class Spent:
     """What chats of a length took of the caller's time and of the CPU, exports included, and what bare ones took.
 
-    They are held in rounds, of about as many replies at each length: all of them bare, and all of them watched, in one
-    process, so that whatever makes a process or a while slow meets both. A round begins with the bare ones, the next with the
-    watched. After the watched ones everything recorded is exported, so that no side gets ahead of its exporter and drops.
-    Before either all garbage is collected: Python does that by itself every few rounds, now in these chats, now in those.
+    They are held in rounds, of about as many replies at each length. Bare and watched ones take turns in one process, so
+    that whatever makes a process or a while slow meets both. After a watched turn everything recorded is exported, so
+    that no work for it falls into a bare one. Before a round all garbage is collected: Python does that by itself
+    every few rounds, now in these chats, now in those.
     """
 
-    def __init__(self, replies: int) -> None:
-        self._in_a_round = range(max(REPLIES) // replies)
-        """The chats of a round."""
-        self._each = 1e6 / (len(self._in_a_round) * replies)
-        self._bare_us: list[float] = []
-        """Microseconds a reply, of each round; so are the next."""
-        self._caller_us: list[float] = []
-        self._cpu_us: list[float] = []
+    def __init__(self, replies: int, side: Side) -> None:
+        self._side = side
+        self._at_once = range(max(STRETCH // replies, 1))
+        """The chats that are held in one turn."""
+        self._in_a_round = range(max(REPLIES) // (len(self._at_once) * replies))
+        self._each = 1e6 / (len(self._in_a_round) * len(self._at_once) * replies)
+        self._of_rounds: list[dict[str, float]] = []
+        """Microseconds a reply."""
+        self._watched_first = False
 
-    def rounds(self, side: Side) -> Iterator[tuple[bool, range]]:
-        """Gives the chats of each half of a round, and whether they are watched: to be held before the next are asked for."""
-        for number in range(1 + ROUNDS):
-            for watched in (number % 2 == 1, number % 2 == 0):
-                gc.collect()
-                with side.watching() if watched else nullcontext():
-                    began, process = time.perf_counter(), time.process_time()
-                    yield watched, self._in_a_round
-                    caller = (time.perf_counter() - began) * self._each
-                    side.flush()
-                    cpu = (time.process_time() - process) * self._each
-                if number == 0:
-                    continue
+    def rounds(self) -> Iterator[range]:
+        """Gives the chats that are begun at once, to be held before the next are asked for: bare and watched, in `turns`."""
+        for _ in range(1 + ROUNDS):
+            gc.collect()
+            self._of_rounds.append({"caller_us": 0.0, "cpu_us": 0.0, "bare_us": 0.0})
+            for _ in self._in_a_round:
+                yield self._at_once
+
+    def turns(self) -> Iterator[bool]:
+        """Says twice whose turn it is, the watched ones' or the bare ones': to be held before the next is asked for."""
+        spent = self._of_rounds[-1]
+        for watched in (self._watched_first, not self._watched_first):
+            with self._side.watching() if watched else nullcontext():
+                began, process = time.perf_counter(), time.process_time()
+                yield watched
+                spent["caller_us" if watched else "bare_us"] += (time.perf_counter() - began) * self._each
                 if watched:
-                    self._caller_us.append(caller)
-                    self._cpu_us.append(cpu)
-                else:
-                    self._bare_us.append(caller)
+                    self._side.flush()
+                    spent["cpu_us"] += (time.process_time() - process) * self._each
+        self._watched_first = not self._watched_first
 
     def per_reply(self) -> dict[str, list[float]]:
-        return {"caller_us": self._caller_us, "cpu_us": self._cpu_us, "bare_us": self._bare_us}
+        """Of each round but the first, which warms up."""
+        return {what: [each[what] for each in self._of_rounds[1:]] for what in self._of_rounds[0]}
