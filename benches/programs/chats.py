@@ -18,7 +18,7 @@ REPLIES = (7, 39, 199)
 """How many replies a chat has. The first message is none."""
 STRETCH = 28
 """About so many replies are held before it is the other side's turn: several short chats, or a part of one that can be parted."""
-ROUNDS = 5
+ROUNDS = 3
 """So often chats of a length are held, bare and watched, and once more before, to warm up."""
 TEXT = "Why did the goldfish refuse the peanut butter? It was already in enough sticky situations."
 # Of the form that AG2 does not warn of.
@@ -126,16 +126,17 @@ class Spent:
 
     They are held in rounds, of about as many replies at each length. Bare and watched ones take turns in one process, so
     that whatever makes a process or a while slow meets both. After a watched turn everything recorded is exported, so
-    that no work for it falls into a bare one. Before a round all garbage is collected: Python does that by itself
-    every few rounds, now in these chats, now in those.
+    that no work for it falls into a bare one. Before each half of a round all garbage is collected: Python does
+    that by itself every few rounds, now in these chats, now in those. Whose turn is the first after it finds the caches
+    cold: in one half the bare ones', in the other the watched ones'.
     """
 
     def __init__(self, replies: int, side: Side) -> None:
         self._side = side
         self._at_once = range(max(STRETCH // replies, 1))
         """The chats that are held in one turn."""
-        self._in_a_round = range(max(REPLIES) // (len(self._at_once) * replies))
-        self._each = 1e6 / (len(self._in_a_round) * len(self._at_once) * replies)
+        self._in_a_half = range(max(REPLIES) // (len(self._at_once) * replies))
+        self._each = 1e6 / (2 * len(self._in_a_half) * len(self._at_once) * replies)
         self._of_rounds: list[dict[str, float]] = []
         """Microseconds a reply."""
         self._watched_first = False
@@ -143,10 +144,11 @@ class Spent:
     def rounds(self) -> Iterator[range]:
         """Gives the chats that are begun at once, to be held before the next are asked for: bare and watched, in `turns`."""
         for _ in range(1 + ROUNDS):
-            gc.collect()
             self._of_rounds.append({"caller_us": 0.0, "cpu_us": 0.0, "bare_us": 0.0})
-            for _ in self._in_a_round:
-                yield self._at_once
+            for self._watched_first in (False, True):
+                gc.collect()
+                for _ in self._in_a_half:
+                    yield self._at_once
 
     def turns(self) -> Iterator[bool]:
         """Says twice whose turn it is, the watched ones' or the bare ones': to be held before the next is asked for."""
