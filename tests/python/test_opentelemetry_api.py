@@ -101,7 +101,7 @@ with telemetry_context(manager):
     context.detach(token)
     child("in the run")
     token = context.attach(context.set_value("key", "value"))
-    with manager.start_span(SpanKind.CHAT) as late:
+    with manager.start_span(SpanKind.CHAT):
         assert context.get_value("key") == "value"
         context.detach(token)
         assert context.get_value("key") is None
