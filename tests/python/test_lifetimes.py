@@ -32,7 +32,12 @@ def test_a_manager_that_is_let_go_of_takes_its_threads_along() -> None:
         import gc
         from pathlib import Path
         def thread_names():  # Those of callboard's own are known to no Python.
-            return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+            return sorted(name for task in Path("/proc/self/task").iterdir() if (name := name_of(task)))
+        def name_of(task):
+            try:
+                return (task / "comm").read_text().strip()
+            except (FileNotFoundError, ProcessLookupError):
+                return None  # It has ended since it was listed.
         before = thread_names()
         for _ in range(20):
             manager, recorder = recorded()
