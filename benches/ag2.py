@@ -58,8 +58,6 @@ def classic(repeats: int) -> Section:
 
 
 def v1(repeats: int) -> Section:
-    if not V1_PYTHON.exists():
-        sys.exit(f"no {V1_PYTHON.relative_to(ROOT)}: `make bench` installs AG2 1.x there")
     return _measure(V1, repeats)
 
 

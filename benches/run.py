@@ -31,6 +31,9 @@ PARTS: dict[str, Callable[[int], Section]] = {
 }
 """Each takes how many times to measure. A new part is a module with such a function, and a line here."""
 
+BESIDES = {"rust": spans.RUST, "ag2_v1": ag2.V1_PYTHON}
+"""What a part runs that this Python does not have."""
+
 REPEATS = 7
 
 RELEASE = "target/stamps/native-guided"
@@ -46,12 +49,16 @@ def main() -> None:
         parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     if not (Path(__file__).parent.parent / RELEASE).exists():
         sys.exit(f"callboard is not built as it is released: `make {RELEASE}` does that, and so does `make bench`")
+    parts = given.parts or list(PARTS)
+    for part in parts:
+        if part in BESIDES and not BESIDES[part].exists():
+            sys.exit(f"no {BESIDES[part]}, which the part {part} runs: `make bench` puts it there")
 
     print(machine.describe())
     print(f"Medians of {given.repeats} runs, the lowest and the highest in brackets.\n", flush=True)
     began, sections = time.monotonic(), []
-    for name in given.parts or PARTS:
-        sections.append(PARTS[name](given.repeats))
+    for part in parts:
+        sections.append(PARTS[part](given.repeats))
         print(render(sections[-1]), flush=True)
     verdicts = [row.reached for section in sections for row in section.rows if row.reached is not None]
     print(f"{sum(verdicts)} of {len(verdicts)} targets reached, in {time.monotonic() - began:.0f} s.")

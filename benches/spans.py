@@ -15,7 +15,7 @@ from table import Figure, Row, Section, times_less
 
 HERE = Path(__file__).parent
 PYTHON = (sys.executable, str(HERE / "programs/spans.py"))
-RUST = (str(HERE.parent / "target/benches/release/callboard-benches"),)
+RUST = HERE.parent / "target/benches/release/callboard-benches"
 TIMES_AS_OFTEN = 3
 """A run in Rust takes so little time that the machine is in one state all the while, and in another the next time."""
 
@@ -46,7 +46,7 @@ def in_rust(repeats: int) -> Section:
     rows = []
     with sink.running() as collector:
         for loop, (name, count) in LOOPS.items():
-            ours, theirs = _in_turn(RUST, loop, count, TIMES_AS_OFTEN * repeats, collector)
+            ours, theirs = _in_turn((str(RUST),), loop, count, TIMES_AS_OFTEN * repeats, collector)
             rows.append(times_less(f"caller, {name}", _figure(ours, "caller_us"), _figure(theirs, "caller_us"), 3))
     title = "Rust: the same span (us a span)"
     return Section(title, "opentelemetry_sdk", "ours is", rows)
