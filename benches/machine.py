@@ -96,35 +96,20 @@ def cpu_seconds(process: int) -> float:
 
 
 def _run(command: Sequence[str], beside: Beside | None, hash_seed: str) -> Run:
-    watch = _Watch(beside)
-    finished = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=_environment(hash_seed)
-    )
+    began, others = time.monotonic(), _others_seconds(beside)
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    finished = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
     if finished.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")
-    disturbed = watch.disturbed()
+    others = _others_seconds(beside) - others - UNCERTAIN_SECONDS
+    disturbed = max(0.0, others / ((time.monotonic() - began) * (os.cpu_count() or 1)))
     said = json.loads(finished.stdout.splitlines()[-1])
     return Run(said, disturbed, beside.take_counts() if beside else {})
 
 
-def _environment(hash_seed: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONHASHSEED": hash_seed}
-
-
-class _Watch:
-    """Watches how busy others keep the machine, from when it is made."""
-
-    def __init__(self, beside: Beside | None) -> None:
-        self._beside = beside
-        self._began, self._others = time.monotonic(), self._others_seconds()
-
-    def disturbed(self) -> float:
-        """The share of the machine that other programs took; ours have ended."""
-        others = self._others_seconds() - self._others - UNCERTAIN_SECONDS
-        return max(0.0, others / ((time.monotonic() - self._began) * (os.cpu_count() or 1)))
-
-    def _others_seconds(self) -> float:
-        return _busy_seconds() - _our_seconds(self._beside)
+def _others_seconds(beside: Beside | None) -> float:
+    """What other programs have taken of the CPU so far; to be asked while none of ours runs, but the one beside."""
+    return _busy_seconds() - _our_seconds(beside)
 
 
 def _our_seconds(beside: Beside | None) -> float:
