@@ -7,7 +7,6 @@ mod answer;
 mod attempt;
 mod call;
 mod cost;
-mod functions;
 mod kept;
 mod keys;
 mod llm;
@@ -30,7 +29,6 @@ pub(crate) use agents::InternalAgents;
 pub(crate) use attempt::{Attempt, Trial};
 use call::ModelCall;
 use cost::{Cost, Counting};
-pub(crate) use functions::ReplyFunctions;
 use model::Models;
 pub(crate) use reply::Reply;
 pub(crate) use v1::{Turn, TurnHooks};
@@ -51,8 +49,7 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ModelCall>()?;
     module.add_class::<Cost>()?;
     module.add_class::<TurnHooks>()?;
-    module.add_class::<Turn>()?;
-    module.add_class::<ReplyFunctions>()
+    module.add_class::<Turn>()
 }
 
 /// A hook that is written in Rust, for `Watch`.

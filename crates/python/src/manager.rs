@@ -14,6 +14,7 @@ use crate::adapter::PythonProvider;
 use crate::arguments::count;
 use crate::content::ContentPolicy;
 use crate::current::current_span;
+use crate::exit::without_gil;
 use crate::given::with_attributes;
 use crate::guard::{lock, quietly};
 use crate::kinds;
@@ -149,7 +150,7 @@ impl InstrumentationManager {
         };
         let removed = registered.remove(place);
         drop(registered);
-        provider.py().detach(|| self.manager.deregister(removed.id))
+        without_gil(provider.py(), || self.manager.deregister(removed.id))
     }
 
     /// Starts a run: a trace with a WORKFLOW span as its root, which becomes the current span. The trace is a new one
@@ -267,7 +268,7 @@ impl InstrumentationManager {
     /// took longer, and goes on in the background.
     #[pyo3(signature = (timeout=10.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.manager.flush(seconds(timeout)))
+        without_gil(py, || self.manager.flush(seconds(timeout)))
     }
 
     /// As `flush`, at the end of a context. Where the last such wait was in vain this one is short: a program of many
@@ -275,7 +276,7 @@ impl InstrumentationManager {
     fn _flush_on_leaving(&self, py: Python<'_>, timeout: f64) -> bool {
         let was_late = self.was_late.load(Ordering::Relaxed);
         let timeout = if was_late { LATE_TIMEOUT } else { seconds(timeout) };
-        let flushed = py.detach(|| self.manager.flush(timeout));
+        let flushed = without_gil(py, || self.manager.flush(timeout));
         self.was_late.store(!flushed, Ordering::Relaxed);
         flushed
     }
@@ -284,7 +285,7 @@ impl InstrumentationManager {
     /// were not enough, and it goes on in the background.
     #[pyo3(signature = (timeout=10.0))]
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.manager.shutdown(seconds(timeout)))
+        without_gil(py, || self.manager.shutdown(seconds(timeout)))
     }
 
     /// Whether what is recorded is exported: whether an OpenTelemetryProvider is registered.
@@ -354,7 +355,7 @@ impl InstrumentationManager {
             .map(|known| known.id)
             .collect();
         for id in ids {
-            let settled = py.detach(|| self.manager.wait_delivered(id, SETTLE_TIMEOUT));
+            let settled = without_gil(py, || self.manager.wait_delivered(id, SETTLE_TIMEOUT));
             if !settled {
                 let mut registered = self.registered();
                 registered

@@ -84,7 +84,7 @@ def test_put_back_in_the_midst_of_a_reply():
     assert emma.generate_reply(messages=question) == "Hi."
     callboard.uninstrument_ag2()
     assert emma.generate_reply(messages=question) == "Hi."
-    assert reply.WATCHED_LIST not in vars(ConversableAgent)
+    assert reply.LIST not in vars(ConversableAgent)
 
 
 def test_a_reply_reads_the_list_before_it_waits():
@@ -223,7 +223,7 @@ def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, cap
     with traced():
         jack, emma = speaker("jack", None), speaker("emma", serve("one", "two"))
         emma.register_reply([autogen.Agent, None], lambda *_, **__: (False, None))
-        monkeypatch.setattr(reply.Functions, "_watched_within", broken)
+        monkeypatch.setattr(reply.ReplyFunctions, "_watched_within", broken)
         result = jack.initiate_chat(emma, message="Hello.", max_turns=2)
         assert callboard.current_span().kind == "workflow"
     assert result.summary == "two"

@@ -3,6 +3,8 @@
 //! One that declines is told as a brief child of the REPLY when it returns: it costs no span of its own. Should it do
 //! something after all, it gets its span at that moment, with the time at which it began.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use callboard_core::time::{Clock, SystemClock};
 use callboard_core::{Attribute, Key, SpanKind};
 use pyo3::intern;
@@ -13,23 +15,24 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::reply::Reply;
 use super::scope::Scope;
 use super::{Hooks, keys};
+use crate::exit;
 use crate::given::AttributeList;
+use crate::guard::quietly;
 use crate::span::SpanContext;
 use crate::value::to_value;
-use crate::watch::{Switch, value_of};
+use crate::watch::Switch;
 
 /// What a fault in here is reported as.
 const WHAT: &str = "a reply function";
 
-/// A reply function that is tried: called with an agent, `messages` and more, it returns whether it replied, and what.
+/// A reply function that is tried: called with an agent, `messages` and more, it returns whether it replied, and what. `begin`
+/// and `finish` go around each call, or around awaiting it.
 ///
 /// Args:
-///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
-///     name, module: what it is called, and where it is from.
+///     name, module: what the function is called, and where it is from.
 ///     at_once: whether its span is opened when it is called.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Trial {
-    function: Py<PyAny>,
     switch: Py<Switch>,
     hooks: Py<Hooks>,
     named: [Attribute; 2],
@@ -47,14 +50,14 @@ pub(crate) struct Attempt {
     #[pyo3(get)]
     started_ns: u64,
     span: PyOnceLock<Py<SpanContext>>,
+    is_finished: AtomicBool,
 }
 
 #[pymethods]
 impl Trial {
     #[new]
-    #[pyo3(signature = (function, switch, hooks, *, name, module, at_once))]
+    #[pyo3(signature = (switch, hooks, *, name, module, at_once))]
     fn new(
-        function: Py<PyAny>,
         switch: Py<Switch>,
         hooks: Py<Hooks>,
         name: &Bound<'_, PyAny>,
@@ -63,27 +66,7 @@ impl Trial {
     ) -> Self {
         let of = |key, value| (Key::from_static(key), to_value(value));
         let named = [of(keys::REPLY_FUNCTION, name), of(keys::REPLY_MODULE, module)];
-        Self { function, switch, hooks, named, at_once }
-    }
-
-    /// Calls the function, tried.
-    #[pyo3(signature = (arguments, named))]
-    fn call<'py>(
-        slf: &Bound<'py, Self>,
-        arguments: &Bound<'py, PyTuple>,
-        named: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let function = slf.get().function.bind(py);
-        let Some(attempt) = Self::begin(slf, arguments, named)? else {
-            return function.call(arguments, named);
-        };
-        let outcome = function.call(arguments, named);
-        match &outcome {
-            Ok(result) => slf.get().finish(&attempt, Some(result), None),
-            Err(error) => slf.get().finish(&attempt, None, Some(&value_of(py, error))),
-        }
-        outcome
+        Self { switch, hooks, named, at_once }
     }
 
     /// The attempt, which is what is going on from now on. None where no agent is replying.
@@ -93,6 +76,7 @@ impl Trial {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, Attempt>>> {
+        let Some(_inside) = exit::enter() else { return Ok(None) };
         let (py, trial) = (slf.py(), slf.get());
         let switch = trial.switch.get();
         if switch.current(py).is_none() {
@@ -110,6 +94,7 @@ impl Trial {
             messages,
             started_ns: SystemClock.monotonic_ns(),
             span: PyOnceLock::new(),
+            is_finished: AtomicBool::new(false),
         };
         let attempt = Bound::new(py, (attempt, Scope))?;
         if trial.at_once {
@@ -121,14 +106,18 @@ impl Trial {
         Ok(Some(attempt))
     }
 
-    /// Leaves the attempt, and tells how it went.
+    /// Leaves the attempt, and records how it went. A second call does nothing.
     #[pyo3(signature = (attempt, result, error))]
     fn finish<'py>(
         &self,
         attempt: &Bound<'py, Attempt>,
         result: Option<&Bound<'py, PyAny>>,
         error: Option<&Bound<'py, PyAny>>,
-    ) {
+    ) -> PyResult<()> {
+        let Some(_inside) = exit::enter() else { return Ok(()) };
+        if attempt.get().is_finished.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         let (py, switch) = (attempt.py(), self.switch.get());
         let reply = attempt.get().reply.bind(py);
         if self.at_once {
@@ -139,12 +128,11 @@ impl Trial {
         if error.is_some() {
             attempt.get().opened(attempt);
         }
-        if let Err(failure) = self.tell(py, attempt.get(), result) {
-            switch.report(py, WHAT, failure);
-        }
+        let told = self.tell(py, attempt.get(), result);
         if let Some(span) = attempt.get().span.get(py) {
             SpanContext::end(span.bind(py), error);
         }
+        told.or_else(|failure| switch.report(py, WHAT, failure))
     }
 }
 
@@ -254,7 +242,9 @@ impl Attempt {
             match self.open_span(py) {
                 // Opening it may have run the program's code, which may have opened it meanwhile.
                 Ok(span) => drop(self.span.set(py, span)),
-                Err(error) => self.trial.get().switch.get().report(py, WHAT, error),
+                Err(error) => {
+                    quietly(py, self.trial.get().switch.get().report(py, WHAT, error));
+                }
             }
         }
         self.span.get(py).map(|span| span.clone_ref(py))
