@@ -1,7 +1,7 @@
 """Exceptions of the program that surface in callboard's own code.
 
-Python runs a signal handler between two lines of whatever the main thread executes, and raises there what another thread
-sends. When that line is callboard's, the exception still belongs to the program: callboard must let it pass.
+Python runs a signal handler between two lines of whatever the main thread executes, and raises there what another
+thread sends. When that line is callboard's, the exception still belongs to the program: callboard must let it pass.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _TAKES_MORE = 0x04  # inspect.CO_VARARGS
 def belongs_to_program(error: BaseException) -> bool:
     """Whether an exception that callboard's code caught was raised by a signal handler, or sent by another thread.
 
-    `KeyboardInterrupt`, `SystemExit` and whatever else is no `Exception` always belong to the program. A handler's exception
-    has the handler's frame in its traceback.
+    `KeyboardInterrupt`, `SystemExit` and whatever else is no `Exception` always belong to the program. A handler's
+    exception has the handler's frame in its traceback.
     """
     if not isinstance(error, Exception):
         return True
@@ -46,10 +46,12 @@ def _has_handler(trace: TracebackType | None) -> bool:
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """The code that a handler runs: a function, a method, a `partial` or a callable object. None for one written in C."""
+    """The code that a handler runs: a function's, a method's, a `partial`'s, a callable object's. None for one in C."""
     handler = getattr(handler, "func", handler)
+    if not hasattr(handler, "__code__") and callable(handler):
+        handler = type(handler).__call__
     code: CodeType | None = getattr(handler, "__code__", None)
-    return code or getattr(getattr(type(handler), "__call__", None), "__code__", None)
+    return code
 
 
 def _is_handler(frame: FrameType) -> bool:
@@ -57,13 +59,14 @@ def _is_handler(frame: FrameType) -> bool:
 
     That recognizes a handler that the program has replaced since.
     """
+    import itertools
+
     code, values = frame.f_code, frame.f_locals
     given = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
     if code.co_flags & _TAKES_MORE:
         given += values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
-    if frame.f_back is None:
-        return False
-    return any(isinstance(number, int) and frame.f_back is other for number, other in zip(given, given[1:], strict=False))
+    pairs = itertools.pairwise(given)
+    return any(isinstance(number, int) and other is frame.f_back is not None for number, other in pairs)
 
 
 def _was_sent(error: Exception) -> bool:

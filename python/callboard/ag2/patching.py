@@ -7,10 +7,10 @@ records what begins, yields the span it opened (or None), is resumed with the ou
                        -> AG2's function
                        -> finish: rest of the body, span.end() -> program
 
-A body serves plain and coroutine functions alike. `begin` and `finish` are native and call straight through where no run is
-current; the wrapper between them is plain Python, so that none of callboard's native frames is on the stack while AG2's
-function runs. What a body raises is reported and stays inside; what AG2's function raises passes through unchanged, and so
-does what a signal handler of the program raises in the middle of a body.
+A body serves plain and coroutine functions alike. `begin` and `finish` are native, and do nothing where no run is
+current. The wrapper between them is plain Python, so that no native frame of callboard's is on the stack while AG2's
+function runs. What a body raises is reported and stays inside. What AG2's function raises passes through unchanged, and
+so does what a signal handler of the program raises in the middle of a body.
 `Patches` remembers every object that it replaced, and puts each back if what it left there is still there.
 """
 
@@ -21,7 +21,7 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -131,7 +131,7 @@ class Patches:
         self.switch = native.Switch(current, report)
         self._patches: list[_Patch] = []
         self._functions: list[tuple[str, Any, Any]] = []
-        self._overridable: list[tuple[type, str, Maker]] = []
+        self._overridable: list[tuple[type, str, inspect.Signature, Maker]] = []
         self._originals: dict[Any, Any] = {}
         self._awaited: list[ImportWatch] = []
         self._undoing: list[Callable[[], None]] = []
@@ -163,6 +163,8 @@ class Patches:
     def watch(self, target: str, body: Body, *, overrides: bool = False) -> None:
         """Watch a method, `module:Class.method`; with `overrides`, those of subclasses that override it too.
 
+        An override that takes other arguments than the method is left alone: it is watched where it calls the method.
+
         The body gets the name of the AG2 function first.
         """
         self.wrap(target, self.watcher(body), overrides=overrides)
@@ -192,14 +194,17 @@ class Patches:
         if found is None:
             return
         owner, name = found
-        if name not in vars(owner):
+        # A library may have put a class of its own in the place of one of Python's, as gevent does with `Thread`.
+        owner = next((cls for cls in owner.__mro__[:-1] if name in vars(cls)), None)
+        if owner is None:
             _missing(target)
             return
+        signature = inspect.signature(vars(owner)[name]) if overrides else None
         self._replace(owner, name, make)
-        if overrides:
-            self._overridable.append((owner, name, make))
+        if signature is not None:
+            self._overridable.append((owner, name, signature, make))
             for subclass in _subclasses(owner):
-                self._cover(subclass, name, make)
+                self._cover(subclass, name, signature, make)
 
     def add(self, target: str, make: Maker) -> None:
         """Give a class an attribute that it does not have itself: what `make` makes for the class."""
@@ -280,12 +285,12 @@ class Patches:
         return owner, name
 
     def _cover_new(self, cls: type) -> None:
-        for base, name, make in self._overridable:
+        for base, name, signature, make in self._overridable:
             if issubclass(cls, base):
-                self._cover(cls, name, make)
+                self._cover(cls, name, signature, make)
 
-    def _cover(self, cls: type, name: str, make: Maker) -> None:
-        if name in vars(cls):
+    def _cover(self, cls: type, name: str, signature: inspect.Signature, make: Maker) -> None:
+        if name in vars(cls) and _takes_the_same(vars(cls)[name], signature):
             self._replace(cls, name, make)
 
     def _replace(self, owner: Any, name: str, make: Maker) -> None:
@@ -312,6 +317,29 @@ def is_whole(name: str) -> bool:
     """
     spec = getattr(sys.modules.get(name), "__spec__", None)
     return spec is not None and not getattr(spec, "_initializing", False)
+
+
+def _takes_the_same(override: Any, signature: inspect.Signature) -> bool:
+    """Whether an override can be called as AG2 calls the method with this signature.
+
+    It takes what the method requires at the same places, and requires nothing that the method does not know. Names may
+    differ, but none of the method's stands at another place.
+    """
+    if not inspect.isfunction(override):
+        return False
+    own = list(inspect.signature(override).parameters.values())
+    if any(one.kind is one.VAR_POSITIONAL for one in own):
+        return True
+    known = list(signature.parameters)
+    required = sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in _parameters(signature))
+    places = [one for one in own if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    is_moved = any(one.name in known and known.index(one.name) != place for place, one in enumerate(places))
+    wants_more = any(one.default is one.empty and one.name not in known for one in places[required:])
+    return required <= len(places) and not is_moved and not wants_more
+
+
+def _parameters(signature: inspect.Signature) -> Iterable[inspect.Parameter]:
+    return signature.parameters.values()
 
 
 def _rebind(name: str, old: Any, new: Any) -> None:

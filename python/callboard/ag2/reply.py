@@ -1,15 +1,16 @@
 """An agent replying: REPLY, and the REPLY_FUNCTIONs that it tries in turn.
 
-AG2 keeps reply functions in a list of each agent and compares them (`exclude`, `replace_reply_func`, a program's own look at
-the list). So the list is left alone. While an agent replies, AG2's own readers of it, and nobody else, get a view of the list:
-the same entries in the same order, with a wrapper in the place of each function that equals the function.
+AG2 keeps reply functions in a list of each agent and compares them (`exclude`, `replace_reply_func`, a program's own
+look at the list). So the list is left alone. While an agent replies, AG2's own readers of it, and nobody else, get a
+view of the list: the same entries in the same order, with a wrapper in the place of each function that equals it.
 
-    agent._reply_func_list -> ReplyFunctions.__get__ -> AG2's reader, during a reply: _View, whose functions are wrappers
-                                                     -> everybody else: the list
+    agent._reply_func_list -> ReplyFunctions.__get__
+        AG2's reader, during a reply -> _View, whose functions are wrappers
+        everybody else               -> the list
 
-Most reply functions decline at once. Those of AG2's own that may (`DECLINING`) are an `Attempt` without a span, recorded as
-a brief child of the REPLY when they return. Should one do something after all (call a model, ask a human, print), it gets its
-span at that moment. Any other function gets one when it is called, and is a scope.
+Most reply functions decline at once. Those of AG2's own that may (`DECLINING`) are an `Attempt` without a span, which
+is recorded as a brief child of the REPLY when they return. Should one do something after all (call a model, ask a
+human, print), it gets its span at that moment. Any other function gets one when it is called, and is a scope.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class _View(Sequence[Any]):
 
 
 class _Wrapper:
-    """A reply function in the view: it equals the function, has its hash and its attributes, and is watched when called."""
+    """A reply function in the view: it equals the function, has its hash and attributes, and its calls are watched."""
 
     def __init__(self, function: Any, call: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
@@ -148,11 +149,11 @@ class _Wrapper:
         return self._call(*args, **kwargs)
 
     def __eq__(self, other: object) -> bool:
-        function: Any = self.__wrapped__  # type: ignore[attr-defined]  # update_wrapper sets it
-        return bool(function == (other.__wrapped__ if isinstance(other, _Wrapper) else other))  # type: ignore[attr-defined]
+        function: Any = self.__wrapped__
+        return bool(function == (other.__wrapped__ if isinstance(other, _Wrapper) else other))
 
     def __hash__(self) -> int:
-        return hash(self.__wrapped__)  # type: ignore[attr-defined]
+        return hash(self.__wrapped__)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__wrapped__, name)

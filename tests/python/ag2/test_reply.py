@@ -223,7 +223,14 @@ def test_ag2_checks_and_reads_as_often_as_without(traced):
                 emma.generate_reply(messages=QUESTION, sender=jack)
         finally:
             sys.setprofile(None)
-        looked = ("__instancecheck__", "_match_trigger", "name", "description", "system_message", "is_coroutine_callable")
+        looked = (
+            "__instancecheck__",
+            "_match_trigger",
+            "name",
+            "description",
+            "system_message",
+            "is_coroutine_callable",
+        )
         return {name: called.count(name) for name in looked}
 
     for asynchronous in (False, True):

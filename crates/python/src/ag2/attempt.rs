@@ -3,6 +3,7 @@
 //! One that declines is told as a brief child of the REPLY when it returns: it costs no span of its own. Should it do
 //! something after all, it gets its span at that moment, with the time at which it began.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use callboard_core::time::{Clock, SystemClock};
@@ -17,7 +18,7 @@ use super::scope::Scope;
 use super::{Hooks, keys};
 use crate::exit;
 use crate::given::AttributeList;
-use crate::guard::quietly;
+use crate::guard::{lock, quietly};
 use crate::span::SpanContext;
 use crate::value::to_value;
 use crate::watch::Switch;
@@ -50,6 +51,8 @@ pub(crate) struct Attempt {
     #[pyo3(get)]
     started_ns: u64,
     span: PyOnceLock<Py<SpanContext>>,
+    /// What ends with the attempt, beside its span.
+    ending: Mutex<Option<Py<PyAny>>>,
     is_finished: AtomicBool,
 }
 
@@ -94,6 +97,7 @@ impl Trial {
             messages,
             started_ns: SystemClock.monotonic_ns(),
             span: PyOnceLock::new(),
+            ending: Mutex::default(),
             is_finished: AtomicBool::new(false),
         };
         let attempt = Bound::new(py, (attempt, Scope))?;
@@ -120,6 +124,7 @@ impl Trial {
         }
         let (py, switch) = (attempt.py(), self.switch.get());
         let reply = attempt.get().reply.bind(py);
+        let ended = attempt.get().end_what_is_within(py, error);
         if self.at_once {
             switch.leave(attempt.as_any(), reply.as_any());
         } else {
@@ -132,6 +137,7 @@ impl Trial {
         if let Some(span) = attempt.get().span.get(py) {
             SpanContext::end(span.bind(py), error);
         }
+        ended.or_else(|failure| switch.report(py, WHAT, failure))?;
         told.or_else(|failure| switch.report(py, WHAT, failure))
     }
 }
@@ -210,6 +216,13 @@ impl Attempt {
         self.reply.clone_ref(py)
     }
 
+    /// Has something end with the attempt: its `end` is called with the error that the function raised, or None.
+    fn end_with(&self, ending: Py<PyAny>) {
+        let before = lock(&self.ending).replace(ending);
+        // Without the lock: what is dropped may run Python code.
+        drop(before);
+    }
+
     /// Where something is recorded while a span is current: in that one, or in the attempt's own.
     #[pyo3(name = "opened")]
     fn open<'py>(slf: &Bound<'py, Self>, span: Bound<'py, SpanContext>) -> Bound<'py, SpanContext> {
@@ -218,6 +231,16 @@ impl Attempt {
 }
 
 impl Attempt {
+    fn end_what_is_within(
+        &self,
+        py: Python<'_>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let ending = lock(&self.ending).take();
+        let Some(ending) = ending else { return Ok(()) };
+        ending.bind(py).call_method1(intern!(py, "end"), (error,)).map(drop)
+    }
+
     /// Where something is recorded while `span` is current: in the attempt's own span, if it is what happens there.
     pub(super) fn opened_under<'py>(
         &self,
