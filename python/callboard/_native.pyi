@@ -116,20 +116,10 @@ class Hooks:
         most_waiting: int,
         ledger_of: Callable[[SpanContext], Any],
     ) -> Self: ...
-    def message(self) -> Hook:
-        """AGENT_SEND_MSG: watch a message on its way out."""
     def reply(self) -> Hook:
         """REPLY: watch an agent replying."""
     def llm_call(self) -> Hook:
         """LLM_CALL: watch a model being called, by whichever configuration answers."""
-    def fallback(self) -> Hook:
-        """Watch a call's configurations being tried, one after the other."""
-    @staticmethod
-    def attempt() -> Hook:
-        """Watch one configuration's service being asked."""
-    @staticmethod
-    def usage() -> Hook:
-        """Watch AG2 keep what an answer used."""
 
 @final
 class TurnHooks:
@@ -217,8 +207,14 @@ class ModelCall(Scope):
     @property
     def streamed(self) -> list[str]:
         """The texts that were streamed to the console: a list, to be added to."""
+    def try_next(self) -> Any:
+        """Note that a configuration is tried; return the agent's name if another one was tried before it, else None."""
     def ask(self) -> None:
         """Note that a service is asked now."""
+    def fail(self, client: Any, error: BaseException) -> None:
+        """Note that a service could not be asked, or failed."""
+    def count(self, actual: Any, total: Any) -> None:
+        """Note what an answer used, as AG2 counts it."""
     def chunk(self) -> None:
         """Note that a piece of a streamed answer is there."""
 

@@ -10,7 +10,6 @@ mod cost;
 mod kept;
 mod keys;
 mod llm;
-mod message;
 mod model;
 mod reading;
 mod recording;
@@ -96,11 +95,6 @@ impl Hooks {
         Self { chat, internal, rewrite, models, counting }
     }
 
-    /// AGENT_SEND_MSG: watches a message on its way out.
-    fn message(slf: Py<Self>) -> NativeHook {
-        NativeHook(Arc::new(message::Sending(slf)))
-    }
-
     /// REPLY: watches an agent replying.
     fn reply(slf: Py<Self>) -> NativeHook {
         NativeHook(Arc::new(reply::Replying(slf)))
@@ -109,23 +103,6 @@ impl Hooks {
     /// LLM_CALL: watches a model being called, by whichever configuration answers.
     fn llm_call(slf: Py<Self>) -> NativeHook {
         NativeHook(Arc::new(llm::Calling(slf)))
-    }
-
-    /// Watches a call's configurations being tried, one after the other.
-    fn fallback(slf: Py<Self>) -> NativeHook {
-        NativeHook(Arc::new(call::FallingBack(slf)))
-    }
-
-    /// Watches one configuration's service being asked.
-    #[staticmethod]
-    fn attempt() -> NativeHook {
-        NativeHook(Arc::new(call::Attempting))
-    }
-
-    /// Watches AG2 keep what an answer used.
-    #[staticmethod]
-    fn usage() -> NativeHook {
-        NativeHook(Arc::new(call::Using))
     }
 }
 

@@ -231,11 +231,7 @@ impl Attempt {
 }
 
 impl Attempt {
-    fn end_what_is_within(
-        &self,
-        py: Python<'_>,
-        error: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    fn end_what_is_within(&self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let ending = lock(&self.ending).take();
         let Some(ending) = ending else { return Ok(()) };
         ending.bind(py).call_method1(intern!(py, "end"), (error,)).map(drop)
