@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import autogen
@@ -209,6 +210,25 @@ def test_every_hook_finds_its_place(caplog):
     callboard.instrument_ag2()
     callboard.uninstrument_ag2()
     assert [record.message for record in caplog.records] == []
+
+
+def test_every_hook_is_in_the_table_of_the_documents(monkeypatch):
+    table = (Path(__file__).parents[3] / "docs/ag2-hooks.md").read_text()
+    hooked = []
+    for method in ("watch", "wrap", "wrap_function", "note", "note_making", "add"):
+        original = getattr(Patches, method)
+
+        def kept(patches, target, *given, original=original, **named):
+            hooked.append((target, sys._getframe(1).f_globals["__name__"]))
+            return original(patches, target, *given, **named)
+
+        monkeypatch.setattr(Patches, method, kept)
+    callboard.instrument_ag2()
+    callboard.uninstrument_ag2()
+    ours = {target for target, module in hooked if module.startswith("callboard.ag2.") and "patching" not in module}
+    assert len(ours) > 25
+    for target in ours:
+        assert f"{target.split('.')[-1].split(':')[-1]}`" in table, target
 
 
 def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, caplog):
