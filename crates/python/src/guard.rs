@@ -45,13 +45,13 @@ fn interrupts(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import(intern!(py, "callboard._interrupts"))
 }
 
+// SAFETY: CPython declares them so (Include/ceval.h, Include/pythread.h). They are part of the stable ABI; PyO3 does not
+// declare them.
 unsafe extern "C" {
-    // Part of the stable ABI (Include/ceval.h); PyO3 does not declare it.
     fn Py_AddPendingCall(
         call: unsafe extern "C" fn(*mut c_void) -> c_int,
         argument: *mut c_void,
     ) -> c_int;
-    // As above (Include/pythread.h).
     fn PyThread_get_thread_ident() -> c_ulong;
 }
 
@@ -74,8 +74,9 @@ fn raise_later(py: Python<'_>, error: PyErr) {
 }
 
 /// Called by the interpreter, on the main thread, between two lines of Python.
+// SAFETY: `raise_later` makes the box for this one call.
 unsafe extern "C" fn raise(argument: *mut c_void) -> c_int {
-    // SAFETY: `raise_later` made the box for this call, and the interpreter holds the GIL.
+    // SAFETY: as above, and the interpreter holds the GIL.
     let (error, py) =
         unsafe { (Box::from_raw(argument.cast::<PyErr>()), Python::assume_attached()) };
     error.restore(py);

@@ -25,7 +25,7 @@ from callboard._load import native
 
 from . import groups, nested, swarm
 from .agents import AGENT
-from .faults import guard
+from .faults import contain
 from .hooks import HOOKS
 from .patching import Patches, awaited, called, watched
 from .scope import current
@@ -133,16 +133,18 @@ class _View(Sequence[Any]):
         return list(map(self._seen, entries)) if isinstance(place, slice) else self._seen(entries)
 
     def _seen(self, entry: Any) -> Any:
-        with guard("a reply function"):
+        try:
             return {**entry, "reply_func": self._functions.wrapper_of(entry["reply_func"])}
-        return entry
+        except Exception as error:
+            contain("a reply function", error)
+            return entry
 
 
 class _Wrapper:
     """A reply function in the view: it equals the function, has its hash and attributes, and its calls are watched."""
 
     def __init__(self, function: Any, call: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, assigned=_OF_FUNCTIONS)
         self._call = call
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -157,6 +159,10 @@ class _Wrapper:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__wrapped__, name)
+
+
+_OF_FUNCTIONS = (*functools.WRAPPER_ASSIGNMENTS, "__code__", "__defaults__", "__kwdefaults__")
+"""What AG2 asks each function for as it looks at its kind; the other attributes are read from the function."""
 
 
 class _AsyncWrapper(_Wrapper):
