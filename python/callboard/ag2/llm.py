@@ -29,20 +29,18 @@ ModelCall: TypeAlias = native.ModelCall
 def install(patches: Patches) -> None:
     """Watch model calls, and AG2's bookkeeping of what they use."""
     patches.watch(f"{WRAPPER}.create", HOOKS.llm_call())
-    patches.watch(f"{WRAPPER}._construct_create_params", fallback)
+    patches.note(f"{WRAPPER}._construct_create_params", fallback)
     patches.watch(f"{CLIENT}.create", attempt)
-    patches.watch(f"{WRAPPER}._update_usage", usage)
+    patches.note(f"{WRAPPER}._update_usage", usage)
 
 
-def fallback(function: str, wrapper: Any, /, create_config: Any, *args: Any, **kwargs: Any) -> Steps:
+def fallback(wrapper: Any, /, create_config: Any, *args: Any, **kwargs: Any) -> None:
     """A configuration is about to be tried. The budget was asked for the first; it is asked for each one after it."""
     call = current.get()
     if isinstance(call, ModelCall) and (agent_name := call.try_next()) is not None:
         ledger = ledger_of(call.span)
         if ledger is not None:
             ledger.ask(call.span, agent_name, create_config.get("model") or None)
-    return
-    yield
 
 
 def attempt(function: str, client: Any, /, *args: Any, **kwargs: Any) -> Steps:
@@ -55,12 +53,8 @@ def attempt(function: str, client: Any, /, *args: Any, **kwargs: Any) -> Steps:
             call.fail(client, error)
 
 
-def usage(
-    function: str, wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None, *args: Any, **kwargs: Any
-) -> Steps:
+def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None, *args: Any, **kwargs: Any) -> None:
     """AG2 counts what an answer used."""
     call = current.get()
     if isinstance(call, ModelCall):
         call.count(actual_usage, total_usage)
-    return
-    yield

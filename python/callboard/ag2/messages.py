@@ -35,5 +35,7 @@ def message(
     sent, error = yield None
     span = here()
     if error is None and span is not None:
-        about = {keys.MESSAGE: images.by_reference(sent), keys.SILENT: silent}
-        span.record_event(EventKind.AGENT_SEND_MSG, {**sender_and_recipient(sender, recipient), **about})
+        about = sender_and_recipient(sender, recipient)
+        about[keys.MESSAGE] = images.by_reference(sent)
+        about[keys.SILENT] = silent
+        span.record_event(EventKind.AGENT_SEND_MSG, about)

@@ -26,6 +26,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from callboard._load import native, process_lock
+from callboard.budget import BudgetExceeded
 
 from .faults import contain, guard, logger, report
 from .importing import ImportWatch
@@ -103,13 +104,18 @@ def awaited(function: Any, watch: Any) -> Any:
 
 
 def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
-    """Tell `note` of the calls of `function` beforehand: a lesser hook, where the outcome does not matter."""
+    """Call `note` with the arguments of each call of `function` before it: a lesser hook, if the outcome does not matter.
+
+    A `BudgetExceeded` that `note` raises reaches the program, as one that a body raises does.
+    """
     watches = switch.switch.watches
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if watches():
             try:
                 note(*args, **kwargs)
+            except BudgetExceeded:
+                raise
             except Exception as error:
                 contain(note.__name__, error)
         return function(*args, **kwargs)

@@ -19,6 +19,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, TypeAlias
 
 from callboard._load import native
@@ -27,7 +28,7 @@ from . import groups, nested, swarm
 from .agents import AGENT
 from .faults import contain
 from .hooks import HOOKS
-from .patching import Patches, awaited, called, watched
+from .patching import Patches, watched
 from .scope import current
 
 Reply: TypeAlias = native.Reply
@@ -92,15 +93,14 @@ class ReplyFunctions:
         return self._wrapped(function) if own is None else own
 
     def _wrapped(self, function: Any, *, at_once: bool = True) -> _Wrapper:
-        kind = type(function)
-        name = getattr(function, "__name__", None) or kind.__name__
-        module = getattr(function, "__module__", None) or kind.__module__
+        name = getattr(function, "__name__", None) or type(function).__name__
+        module = getattr(function, "__module__", None) or type(function).__module__
         is_coroutine = self.is_coroutine(function)
         trial = native.Trial(self.patches.switch, HOOKS, name=name, module=module, at_once=at_once)
         inner = self._watched_within(function, name, is_coroutine)
-        if is_coroutine:
-            return _AsyncWrapper(function, awaited(inner, trial))
-        return _Wrapper(function, called(inner, trial))
+        kinds = (_Wrapper, _FunctionWrapper), (_AsyncWrapper, _AsyncFunctionWrapper)
+        kind = kinds[is_coroutine][inspect.isfunction(function)]
+        return kind(function, inner, trial)
 
     def _watched_within(self, function: Any, name: str, is_coroutine: bool) -> Any:
         """Have a reply function that is a chat of its own watched as such, too."""
@@ -141,14 +141,30 @@ class _View(Sequence[Any]):
 
 
 class _Wrapper:
-    """A reply function in the view: it equals the function, has its hash and attributes, and its calls are watched."""
+    """A reply function in the view: it equals the function, has its hash and attributes, and its calls are watched.
 
-    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
+    `inner` is what is called, between the `begin` and the `finish` of `trial`, as in `patching.called`.
+    """
+
+    _is_coroutine = None  # asyncio asks for it; it is found at once.
+
+    def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
         functools.update_wrapper(self, function, assigned=_OF_FUNCTIONS)
-        self._call = call
+        self._inner = inner
+        self._begin = trial.begin
+        self._finish = trial.finish
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
+        attempt = self._begin(args, kwargs)
+        if attempt is None:
+            return self._inner(*args, **kwargs)
+        try:
+            result = self._inner(*args, **kwargs)
+            self._finish(attempt, result, None)
+            return result
+        except BaseException:
+            self._finish(attempt, None, sys.exc_info()[1])
+            raise
 
     def __eq__(self, other: object) -> bool:
         function: Any = self.__wrapped__
@@ -168,13 +184,34 @@ _OF_FUNCTIONS = (*functools.WRAPPER_ASSIGNMENTS, "__code__", "__defaults__", "__
 class _AsyncWrapper(_Wrapper):
     """A coroutine function in the view. Both of AG2's ways to know one find that this is one."""
 
-    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
-        super().__init__(function, call)
+    def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
+        super().__init__(function, inner, trial)
         if inspect.iscoroutinefunction(function) and hasattr(inspect, "markcoroutinefunction"):
             inspect.markcoroutinefunction(self)  # It has no code of its own to tell it by where it is a `partial`.
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await self._call(*args, **kwargs)
+        attempt = self._begin(args, kwargs)
+        if attempt is None:
+            return await self._inner(*args, **kwargs)
+        try:
+            result = await self._inner(*args, **kwargs)
+            self._finish(attempt, result, None)
+            return result
+        except BaseException:
+            self._finish(attempt, None, sys.exc_info()[1])
+            raise
+
+
+class _FunctionWrapper(_Wrapper):
+    """In the place of a plain function, it is an instance of the same class to `isinstance`."""
+
+    __class__ = FunctionType  # type: ignore[assignment]  # what isinstance asks for beside the type
+
+
+class _AsyncFunctionWrapper(_AsyncWrapper):
+    """In the place of a coroutine function written with `async def`, as above."""
+
+    __class__ = FunctionType  # type: ignore[assignment]
 
 
 def _coroutine_test(owner: Any) -> Callable[[Any], bool]:
