@@ -104,7 +104,7 @@ def awaited(function: Any, watch: Any) -> Any:
 
 
 def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
-    """Call `note` with the arguments of each call of `function` before it: a lesser hook, if the outcome does not matter.
+    """Call `note` with the arguments of each call of `function` before it: a lesser hook, where no outcome matters.
 
     A `BudgetExceeded` that `note` raises reaches the program, as one that a body raises does.
     """
