@@ -35,15 +35,12 @@ fn current_variable(py: Python<'_>) -> PyResult<&Variable> {
 #[pyfunction]
 pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
     let held = stored(py)?;
-    if held.get().is_open() { Some(held) } else { look_past(&held) }
-}
-
-/// The nearest span that has not ended, where the variable holds one that has.
-fn look_past<'py>(held: &Bound<'py, SpanContext>) -> Option<Bound<'py, SpanContext>> {
-    let (open, is_noticed) = leave_ended(held);
-    if is_noticed {
-        set_current(held.py(), open.as_ref());
+    if held.get().is_open() {
+        return Some(held);
     }
+    // It was ended in another context: by another thread, or by a task.
+    let open = nearest_open(held);
+    set_current(py, open.as_ref());
     open
 }
 
@@ -70,42 +67,25 @@ pub(crate) fn open_before<'py>(span: Bound<'py, SpanContext>) -> Option<Bound<'p
     Some(before)
 }
 
-/// Makes current what is when `ended` has ended, where `held` is what the variable holds.
-///
-/// A change of the variable takes longer than the rest of ending a span, so an ended one is left in it where nobody can
-/// tell: whoever looks for the current span passes it by, and the next span to start takes its place.
-pub(crate) fn leave(ended: &Bound<'_, SpanContext>, held: Bound<'_, SpanContext>) {
-    let py = ended.py();
-    let mut current = held.clone();
-    while !current.is(ended) && !current.get().is_open() {
-        let Some(before) = current.get().previous(py) else { return };
-        current = before;
-    }
-    if current.is(ended) {
-        look_past(&held);
-        return;
-    }
-    let Some(later) = later_ones(ended, &current) else { return };
+/// Makes current what is current once `ended` has ended, where `held` is what the variable holds.
+pub(crate) fn leave(ended: &Bound<'_, SpanContext>, held: &Bound<'_, SpanContext>) {
+    let Some(later) = later_ones(ended, held) else { return };
     let stays = later.into_iter().find(|span| span.get().is_open());
-    match stays {
-        Some(stays) => set_current(py, Some(&stays)),
-        None => set_current(py, leave_ended(ended).0.as_ref()),
-    }
+    set_current(ended.py(), stays.or_else(|| nearest_open(ended.clone())).as_ref());
 }
 
-/// Of the spans that became current after `ended`, from `current` back to it, those that are not within it: they began
-/// after it but belong elsewhere. None where it was not current before `current`.
+/// The spans that became current after `ended`, from `held` back to it, without those that lie within it. None where
+/// `ended` was not current before `held`.
 fn later_ones<'py>(
     ended: &Bound<'py, SpanContext>,
-    current: &Bound<'py, SpanContext>,
+    held: &Bound<'py, SpanContext>,
 ) -> Option<Vec<Bound<'py, SpanContext>>> {
-    let mut later = vec![current.clone()];
-    loop {
-        let before = later.last().and_then(|span| span.get().previous(ended.py()))?;
-        if before.is(ended) {
-            break;
-        }
-        later.push(before);
+    let mut later = Vec::new();
+    let mut current = held.clone();
+    while !current.is(ended) {
+        let before = current.get().previous(ended.py())?;
+        later.push(current);
+        current = before;
     }
     let mut within: HashSet<SpanId> = ended.get().span().map(Span::span_id).into_iter().collect();
     for span in later.iter().rev().filter_map(|span| span.get().span()) {
@@ -117,15 +97,14 @@ fn later_ones<'py>(
     Some(later)
 }
 
-/// Leaves an ended span, and whatever of those that were current before it has ended too, in some other thread or out of
-/// turn: the nearest that has not, and whether somebody would notice if the variable went on holding one of these.
-fn leave_ended<'py>(span: &Bound<'py, SpanContext>) -> (Option<Bound<'py, SpanContext>>, bool) {
+/// This span where it is open, else the nearest open one of those that were current before it. What was current for the
+/// OpenTelemetry API before an ended one is current there again.
+fn nearest_open(span: Bound<'_, SpanContext>) -> Option<Bound<'_, SpanContext>> {
     let py = span.py();
-    let (mut before, mut is_noticed) = (Some(span.clone()), false);
-    while let Some(ended) = before.take_if(|before| !before.get().is_open()) {
+    let mut nearest = Some(span);
+    while let Some(ended) = nearest.take_if(|span| !span.get().is_open()) {
         ended.get().detach_otel(py);
-        before = ended.get().previous(py);
-        is_noticed |= ended.get().is_noticed_when_held() || before.is_none();
+        nearest = ended.get().previous(py);
     }
-    (before, is_noticed)
+    nearest
 }

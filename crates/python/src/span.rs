@@ -539,7 +539,7 @@ impl SpanContext {
             live.run.manager.get().settle(py);
         }
         if let Some(current) = current {
-            leave(this, current);
+            leave(this, &current);
         }
         if live.span.is_root() {
             live.run.histories.clear(py);
@@ -551,13 +551,6 @@ impl SpanContext {
             let (class, message, stack) = exception::texts(error, self.policy());
             span.record_exception(class, message, stack);
         }
-    }
-
-    /// Whether it is not to be held once it has ended: the root of a run keeps all of the run, and what was current for
-    /// the OpenTelemetry API before this span must be restored once.
-    pub(crate) fn is_noticed_when_held(&self) -> bool {
-        self.live()
-            .is_none_or(|live| live.span.is_root() || matches!(live.otel, Some(Place::Attached(_))))
     }
 
     /// Makes current for the OpenTelemetry API what was before this span.
