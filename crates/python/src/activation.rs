@@ -19,7 +19,7 @@ pub(crate) struct Activation {
 
 struct Before {
     span: Option<Py<SpanContext>>,
-    otel_before: Option<Py<PyAny>>,
+    otel: Option<otel::Attached>,
 }
 
 impl Activation {
@@ -34,7 +34,7 @@ impl Activation {
         let span = self.span.bind(py).clone();
         let before = Before {
             span: stored(py).map(Bound::unbind),
-            otel_before: span.get().span().and_then(|span| otel::attach(py, span)),
+            otel: span.get().span().and_then(|span| otel::attach(py, span)),
         };
         lock(&self.entered).push(before);
         set_current(py, Some(&span));
@@ -45,8 +45,8 @@ impl Activation {
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
         let entered = lock(&self.entered).pop();
         if let Some(before) = entered {
-            if let Some(before) = &before.otel_before {
-                otel::detach(py, before);
+            if let Some(attached) = &before.otel {
+                attached.detach(py);
             }
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }

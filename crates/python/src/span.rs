@@ -18,7 +18,7 @@ use crate::guard::lock;
 use crate::history::{Histories, Messages, Newest, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
-use crate::otel::Place;
+use crate::otel::{OpenRun, Place};
 use crate::value::{self, attributes_to_python, bounded, text_of};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
@@ -42,6 +42,8 @@ struct Live {
     /// What was current when this became current.
     previous: Mutex<Option<Py<SpanContext>>>,
     otel: Option<Place>,
+    /// Of a root, until it ends.
+    open_run: Mutex<Option<OpenRun>>,
 }
 
 impl Drop for Live {
@@ -118,16 +120,18 @@ impl SpanContext {
         run: Arc<RunOwner>,
         previous: Option<Bound<'py, SpanContext>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
+        let open_run = Mutex::new(span.is_root().then(OpenRun::begin));
         let otel = Place::take(py, &span);
         let previous = Mutex::new(previous.map(Bound::unbind));
-        let live = Live { span, run, previous, otel };
+        let live = Live { span, run, previous, otel, open_run };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
         set_current(py, Some(&handle));
         Ok(handle)
     }
 
     fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
-        let live = Live { span, run, previous: Mutex::default(), otel: None };
+        let live =
+            Live { span, run, previous: Mutex::default(), otel: None, open_run: Mutex::default() };
         Bound::new(py, Self { state: State::Live(live) })
     }
 
@@ -543,6 +547,7 @@ impl SpanContext {
         }
         if live.span.is_root() {
             live.run.histories.clear(py);
+            drop(taken(&live.open_run));
         }
     }
 
