@@ -345,6 +345,9 @@ class InstrumentationManager:
     def _flush_on_leaving(self, timeout: float) -> bool:
         return True
 
+    def _shutdown_on_leaving(self, timeout: float) -> bool:
+        return True
+
     def _exports(self) -> bool:
         return False
 

@@ -494,7 +494,9 @@ class InstrumentationManager:
         False: it took longer, and goes on in the background.
         """
     def _flush_on_leaving(self, timeout: float) -> bool:
-        """As `flush`, at the end of a context; short where the last such wait was in vain."""
+        """As `flush`, at the end of a context, without a wait for a provider that was waited for in vain before."""
+    def _shutdown_on_leaving(self, timeout: float) -> bool:
+        """As `shutdown`, at the program's end; without a wait for a provider that a context waited for in vain."""
     def shutdown(self, timeout: float = 10.0) -> bool:
         """Deliver what is left and shut the providers down; nothing is recorded afterwards.
 

@@ -54,17 +54,17 @@ pub(crate) fn watch_run(root: &Span) {
 }
 
 /// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. Nothing is
-/// recorded afterwards.
+/// recorded afterwards. A provider that was waited for in vain before is not waited for again.
 #[pyfunction]
 pub(crate) fn shutdown_all(py: Python<'_>, timeout: f64) {
-    py.detach(|| finish_all(timeout, InstrumentationManager::shutdown));
+    py.detach(|| finish_all(timeout, InstrumentationManager::shutdown_or_give_up));
 }
 
 /// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. For a worker
 /// process that ends without an interpreter exit, whose own finalizers may still record.
 #[pyfunction]
 pub(crate) fn flush_all(py: Python<'_>, timeout: f64) {
-    py.detach(|| finish_all(timeout, InstrumentationManager::flush));
+    py.detach(|| finish_all(timeout, InstrumentationManager::flush_or_give_up));
 }
 
 fn finish_all(timeout: f64, finish: fn(&InstrumentationManager, Duration) -> bool) {

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .command import Options
 
 SHUTDOWN_SECONDS = 5.0
-"""How long the end waits for providers at the most, once the run's own flush is over."""
+"""How long the end waits for providers at the most, those left out that the run's own flush waited for in vain."""
 
 
 class Watch:
@@ -101,7 +101,7 @@ class Watch:
 
     def _deliver(self) -> None:
         self._context.__exit__(None, None, None)
-        self._manager.shutdown(SHUTDOWN_SECONDS)
+        self._manager._shutdown_on_leaving(SHUTDOWN_SECONDS)
 
     def _summarize(self, seconds: float) -> None:
         exported = None if self._exporter is None else self._exporter.statistics()

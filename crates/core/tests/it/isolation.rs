@@ -107,6 +107,40 @@ fn a_provider_that_never_returns_holds_nobody_up() {
 }
 
 #[test]
+fn a_provider_that_was_waited_for_in_vain_is_given_up_until_it_has_caught_up() {
+    let manager = manager(PipelineConfig::default());
+    let gate = Gate::default();
+    let held = gate.clone();
+    manager.register(Box::new(Probe::new("stuck").doing(move |_| {
+        held.pass();
+        Ok(())
+    })));
+    let memory = MemoryProvider::default();
+    manager.register(Box::new(memory.clone()));
+    let run = manager.start_run("test", vec![]);
+    count(&run, 0);
+    // Long enough for the other one.
+    assert!(!manager.flush_or_give_up(Duration::from_millis(500)));
+    count(&run, 1);
+    // Neither waits for it, however long it may; both wait for the other one.
+    assert!(!manager.flush_or_give_up(Duration::MAX));
+    assert_eq!(counted(&memory.records()), [0, 1]);
+    gate.open();
+    assert!(manager.flush(LONG));
+    count(&run, 2);
+    assert!(manager.flush_or_give_up(LONG), "it has caught up");
+    drop(run);
+    assert!(manager.shutdown_or_give_up(LONG));
+    let delivered = manager
+        .statistics()
+        .providers
+        .into_iter()
+        .map(|provider| provider.delivered)
+        .collect::<Vec<_>>();
+    assert_eq!(delivered[0], delivered[1], "nothing is lost");
+}
+
+#[test]
 fn a_processor_that_panics_costs_nothing_but_its_own_work() {
     struct Panicking;
     impl RecordProcessor for Panicking {
