@@ -82,7 +82,7 @@ Replacement = tuple[object, Runtime]
 
 
 def bridge() -> tuple[ContextVar[Context] | type[Elsewhere], Replacement | None]:
-    """Find what has OpenTelemetry's current context, and what to replace so that OpenTelemetry asks for callboard's span.
+    """Find what has OpenTelemetry's current context, and what to replace so that it has callboard's span in it.
 
     Nothing is to be replaced where OpenTelemetry keeps its context in another way than usual.
     """

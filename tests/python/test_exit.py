@@ -108,19 +108,25 @@ def test_a_provider_that_never_comes_back_does_not_hold_the_exit() -> None:
 
 def test_a_provider_that_hangs_is_waited_for_once(diary: Path) -> None:
     """As the context is left, and not again as the interpreter ends. Another provider gets everything."""
-    seconds = read_seconds("""
+    seconds = read_seconds(
+        """
         with telemetry_context(manager):
             manager.record_event("told")
         with telemetry_context(manager):
             pass
-        """, diary)
+        """,
+        diary,
+    )
     assert seconds < 1.9 * WAIT_SECONDS
 
 
 def test_a_provider_that_hangs_is_waited_for_once_where_no_context_is_left(diary: Path) -> None:
-    seconds = read_seconds("""
+    seconds = read_seconds(
+        """
         manager.start_trace("left open")
-        """, diary)
+        """,
+        diary,
+    )
     assert seconds < 1.9 * WAIT_SECONDS
 
 

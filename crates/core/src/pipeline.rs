@@ -195,7 +195,7 @@ fn deadline_after(timeout: Duration) -> Instant {
 
 /// Whether it holds for each. Each is waited for, also after one was in vain.
 fn all(lanes: &[Arc<Lane>], wait: impl Fn(&Lane) -> bool) -> bool {
-    lanes.iter().fold(true, |all, lane| wait(lane) && all)
+    lanes.iter().filter(|lane| !wait(lane)).count() == 0
 }
 
 impl Pipeline {

@@ -163,12 +163,11 @@ impl Bridge {
     fn install(py: Python<'_>) -> PyResult<Arc<Self>> {
         // Not within the lock: a signal handler that records in the midst of the import would wait for itself.
         let found = module(py)?.call_method0(intern!(py, "bridge"))?;
-        let (kept, replacement): (Bound<'_, PyAny>, Option<(Py<PyAny>, Py<PyAny>)>) =
-            found.extract()?;
+        let (kept, replacement): (Bound<'_, PyAny>, Option<[Py<PyAny>; 2]>) = found.extract()?;
         let owner = py.import(intern!(py, "opentelemetry.context"))?.into_any().unbind();
         let name = PyString::new(py, "_RUNTIME_CONTEXT").unbind();
         let replacement =
-            replacement.map(|(original, ours)| Replacement { owner, name, original, ours });
+            replacement.map(|[original, ours]| Replacement { owner, name, original, ours });
         let bridge = Arc::new(Self { current: Variable::of(&kept)?, replacement });
         // No Python code runs from here on, so no other thread comes between.
         let mut installed = lock(&BRIDGE);

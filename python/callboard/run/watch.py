@@ -23,10 +23,10 @@ from callboard import (
     telemetry_context,
 )
 
-from .program import traceback_of
 from .screen import Screen
 from .stderr import Stderr, one_line
 from .summary import framework_differs, losses, summary
+from .tracebacks import hooks_left_out
 
 if TYPE_CHECKING:
     from .command import Options
@@ -70,10 +70,8 @@ class Watch:
         """The program raised this. It is not kept: the objects of its frames die when they would have."""
         self._ended_by = type(error).__name__
         if self._root is not None and os.getpid() == self._process:
-            whole = error.__traceback__
-            error.__traceback__ = traceback_of(error)
-            self._root.record_exception(error)
-            error.__traceback__ = whole
+            with hooks_left_out(error, error.__traceback__):
+                self._root.record_exception(error)
 
     def _end(self) -> None:
         """End the run and show what there is to show."""
