@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::current::{set_current, stored};
-use crate::guard::lock;
+use crate::current::{generators, set_current, stored};
+use crate::guard::{lock, quietly};
 use crate::otel;
 use crate::span::SpanContext;
 
@@ -20,6 +21,8 @@ pub(crate) struct Activation {
 struct Before {
     span: Option<Py<SpanContext>>,
     otel: Option<otel::Attached>,
+    /// What `callboard/_generators.py` noted of it.
+    activated: Option<Py<PyAny>>,
 }
 
 impl Activation {
@@ -32,9 +35,13 @@ impl Activation {
 impl Activation {
     fn __enter__<'py>(&self, py: Python<'py>) -> Bound<'py, SpanContext> {
         let span = self.span.bind(py).clone();
+        let held = stored(py);
+        let activated = generators(py)
+            .and_then(|module| module.call_method1(intern!(py, "activate"), (&span, held.clone())));
         let before = Before {
-            span: stored(py).map(Bound::unbind),
+            span: held.map(Bound::unbind),
             otel: span.get().span().and_then(|span| otel::attach(py, span)),
+            activated: quietly(py, activated).map(Bound::unbind),
         };
         lock(&self.entered).push(before);
         set_current(py, Some(&span));
@@ -47,6 +54,12 @@ impl Activation {
         if let Some(before) = entered {
             if let Some(attached) = &before.otel {
                 attached.detach(py);
+            }
+            if let Some(activated) = before.activated {
+                let deactivated = generators(py).and_then(|module| {
+                    module.call_method1(intern!(py, "deactivate"), (activated,))
+                });
+                quietly(py, deactivated);
             }
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }

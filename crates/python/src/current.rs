@@ -1,9 +1,14 @@
 //! The current span of a Python program: one `contextvars.ContextVar`, so that asyncio tasks and copied contexts carry it.
+//!
+//! While a generator owns a run, `callboard/_generators.py` decides what is current, as Python keeps no variables for a
+//! generator.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use callboard_core::{Span, SpanId};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -13,6 +18,9 @@ use crate::span::SpanContext;
 use crate::variable::Variable;
 
 static CURRENT: PyOnceLock<Variable> = PyOnceLock::new();
+
+/// Whether a generator owns a run.
+static ASKS_GENERATORS: AtomicBool = AtomicBool::new(false);
 
 /// Makes the variable, as the module is loaded: made at its first use it would be made twice at once, and wait for
 /// itself, where a signal handler records in the midst of that.
@@ -31,9 +39,20 @@ fn current_variable(py: Python<'_>) -> PyResult<&Variable> {
 }
 
 /// The span current in this context; None where no run is.
+#[pyfunction(name = "current_span")]
+pub(crate) fn look_at_current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
+    let held = held_open(py);
+    if asks_generators() { current_by_generators(py, held, false) } else { held }
+}
+
+/// As [`look_at_current_span`], for who is about to record something.
 #[inline(never)]
-#[pyfunction]
 pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
+    let held = held_open(py);
+    if asks_generators() { current_by_generators(py, held, true) } else { held }
+}
+
+fn held_open(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
     let held = stored(py)?;
     if held.get().is_open() {
         return Some(held);
@@ -42,6 +61,48 @@ pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
     let open = nearest_open(held);
     set_current(py, open.as_ref());
     open
+}
+
+/// Has `callboard/_generators.py` asked what is current, or no longer.
+#[pyfunction]
+pub(crate) fn ask_generators(asked: bool) {
+    ASKS_GENERATORS.store(asked, Ordering::Relaxed);
+}
+
+fn asks_generators() -> bool {
+    ASKS_GENERATORS.load(Ordering::Relaxed)
+}
+
+pub(crate) fn generators(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import(intern!(py, "callboard._generators"))
+}
+
+fn current_by_generators<'py>(
+    py: Python<'py>,
+    held: Option<Bound<'py, SpanContext>>,
+    is_recorded: bool,
+) -> Option<Bound<'py, SpanContext>> {
+    let decided = generators(py).and_then(|module| {
+        module.call_method1(intern!(py, "current"), (held.clone(), is_recorded))
+    });
+    let Some(decided) = quietly(py, decided) else { return held };
+    let current: Option<Bound<'py, SpanContext>> = decided.cast_into().ok();
+    // So that tasks and threads that are made from here on have it.
+    if is_recorded && current.as_ref().map(Bound::as_ptr) != held.as_ref().map(Bound::as_ptr) {
+        set_current(py, current.as_ref());
+    }
+    current
+}
+
+/// Makes a span of what happens here the current one of this context.
+pub(crate) fn make_current(span: &Bound<'_, SpanContext>) {
+    let py = span.py();
+    set_current(py, Some(span));
+    if asks_generators() {
+        let noted = generators(py)
+            .and_then(|module| module.call_method1(intern!(py, "became_current"), (span,)));
+        quietly(py, noted);
+    }
 }
 
 /// Makes a span, or none, the current one of this context.
@@ -71,7 +132,10 @@ pub(crate) fn open_before<'py>(span: Bound<'py, SpanContext>) -> Option<Bound<'p
 pub(crate) fn leave(ended: &Bound<'_, SpanContext>, held: &Bound<'_, SpanContext>) {
     let Some(later) = later_ones(ended, held) else { return };
     let stays = later.into_iter().find(|span| span.get().is_open());
-    set_current(ended.py(), stays.or_else(|| nearest_open(ended.clone())).as_ref());
+    match stays.or_else(|| nearest_open(ended.clone())) {
+        Some(current) => make_current(&current),
+        None => set_current(ended.py(), None),
+    }
 }
 
 /// The spans that became current after `ended`, from `held` back to it, without those that lie within it. None where

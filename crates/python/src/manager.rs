@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::adapter::PythonProvider;
 use crate::arguments::count;
 use crate::content::ContentPolicy;
-use crate::current::current_span;
+use crate::current::{current_span, look_at_current_span};
 use crate::given::with_attributes;
 use crate::guard::{lock, quietly};
 use crate::kinds;
@@ -178,7 +178,7 @@ impl InstrumentationManager {
                 *value = policy.attribute(py, key, std::mem::take(value));
             }
         }
-        let outer = current_span(py);
+        let outer = look_at_current_span(py);
         if let Some(outer) = outer.as_ref().and_then(|outer| outer.get().span()) {
             given.push((core::keys::OUTER_TRACE_ID.into(), outer.trace_id().to_string().into()));
             given.push((core::keys::OUTER_SPAN_ID.into(), outer.span_id().to_string().into()));

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::current::{current_span, open_before};
+use crate::current::{look_at_current_span, open_before};
 use crate::guard::{lock, quietly};
 use crate::variable::Variable;
 
@@ -124,7 +124,7 @@ pub(crate) fn attach(py: Python<'_>, span: &Span) -> Option<Attached> {
 #[pyfunction]
 pub(crate) fn with_current_span(context: Bound<'_, PyAny>) -> Bound<'_, PyAny> {
     let py = context.py();
-    let mut candidate = current_span(py);
+    let mut candidate = look_at_current_span(py);
     while let Some(handle) = candidate {
         if let Some(found) = quietly(py, handle.get().otel_context(&context)).flatten() {
             return found;

@@ -1,5 +1,6 @@
 //! `SpanContext`: the handle of a span in Python, and the record of one that a provider is shown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
@@ -11,7 +12,7 @@ use pyo3::types::{PyDict, PyType};
 
 use crate::activation::Activation;
 use crate::content::ContentPolicy;
-use crate::current::{current_span, leave, open_before, set_current, stored};
+use crate::current::{self, current_span, leave, open_before, stored};
 use crate::exception;
 use crate::given::{given_under, with_attributes};
 use crate::guard::lock;
@@ -69,6 +70,8 @@ pub(crate) struct RunOwner {
     histories: Histories,
     /// What is recorded of texts; none: all of them.
     pub(crate) policy: Option<Py<ContentPolicy>>,
+    /// Whether some span of the run was made current elsewhere than where it began.
+    is_carried: AtomicBool,
 }
 
 struct Described {
@@ -95,7 +98,8 @@ impl RunOwner {
         policy: Option<Py<ContentPolicy>>,
     ) -> Arc<Self> {
         let histories = Histories::new(manager.py());
-        Arc::new(Self { manager: manager.clone().unbind(), histories, policy })
+        let (manager, is_carried) = (manager.clone().unbind(), AtomicBool::new(false));
+        Arc::new(Self { manager, histories, policy, is_carried })
     }
 
     pub(crate) fn policy(&self) -> Option<&ContentPolicy> {
@@ -125,7 +129,7 @@ impl SpanContext {
         let previous = Mutex::new(previous.map(Bound::unbind));
         let live = Live { span, run, previous, otel, open_run };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
-        set_current(py, Some(&handle));
+        current::make_current(&handle);
         Ok(handle)
     }
 
@@ -374,6 +378,24 @@ impl SpanContext {
         !self.is_open()
     }
 
+    /// The id of the root of the run that the span is in; None where it belongs to no run here.
+    #[getter]
+    fn _run_id(&self) -> Option<String> {
+        self.span().map(|span| span.run().root_span_id.to_string())
+    }
+
+    /// What was current when this span became current.
+    #[getter]
+    fn _previous<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
+        self.previous(py)
+    }
+
+    /// Whether some span of the run was activated: made current elsewhere than where it began.
+    #[getter]
+    fn _is_carried(&self) -> bool {
+        self.run().is_some_and(|run| run.is_carried.load(Ordering::Relaxed))
+    }
+
     /// Starts a span within this one. With `current` it is the current span of this context until it ends. With `start_ns`, a
     /// reading of `clock_ns()`, it began then.
     #[pyo3(signature = (kind, attributes=None, *, current=true, start_ns=None))]
@@ -505,6 +527,9 @@ impl SpanContext {
     /// A context manager that makes this span current where it is entered, and restores what was before. It does not
     /// end the span: it carries it into another thread or callback.
     fn activate(slf: Bound<'_, Self>) -> Activation {
+        if let Some(run) = slf.get().run() {
+            run.is_carried.store(true, Ordering::Relaxed);
+        }
         Activation::new(slf)
     }
 

@@ -50,6 +50,7 @@ class Watch:
             if provider is not None:
                 self._manager.register_provider(provider)
         self._context = telemetry_context(self._manager, options.name)
+        self._context._warns = False  # The process may end in whatever task a signal comes in.
         self._process = os.getpid()
         self._ended_by = ""
         self._began = time.monotonic()
