@@ -21,7 +21,7 @@ INTEROP := target/interop
 AG2_OLDER := 0.13.4 0.9.10
 AG2_V1 := 1.2.1
 
-# How maturin builds: for debugging, for a release, and as what is released, guided by a profile of what is run.
+# How maturin builds: for debugging, for a release, and for the wheel that is released, guided by a profile.
 AS_dev := --profile dev
 AS_release := --profile release
 AS_guided := $(AS_release) --pgo
@@ -57,7 +57,7 @@ ag2-tests: ag2-checkout target/venvs/ag2-own/ready target/venvs/ag2-own-v1/ready
 	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own-v1/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
 
 .PHONY: bench
-bench: $(STAMPS)/native-guided ## measure callboard beside the OpenTelemetry SDKs
+bench: $(STAMPS)/native-release target/venvs/ag2-$(AG2_V1)/ready ## measure callboard beside the OpenTelemetry SDKs
 	cargo build --quiet --release --manifest-path benches/rust/Cargo.toml --target-dir target/benches
 	$(PY) benches/run.py
 
@@ -130,10 +130,8 @@ $(STAMPS)/rust:
 # it by hand since, nobody knows how.
 $(STAMPS)/native-%: $(STAMPS)/rust .venv/ready $(RUST_SOURCES) $(wildcard python/callboard/_native.*)
 	@rm -f $(STAMPS)/native-*
-	@scripts/quietly "building callboard ($*)$(if $(filter guided,$*), twice: it takes minutes)" $(MATURIN) develop $(AS_$*)
+	@scripts/quietly "building callboard ($*)" $(MATURIN) develop $(AS_$*)
 	@touch $@
-
-$(STAMPS)/native-guided: $(GUIDED_BY)
 
 $(STAMPS)/profdata:
 	@scripts/need profdata

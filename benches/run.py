@@ -36,8 +36,8 @@ BESIDES = {"rust": spans.RUST, "ag2_v1": ag2.V1_PYTHON}
 
 REPEATS = 7
 
-RELEASE = "target/stamps/native-guided"
-"""A chore that builds what users get; while that is what was built last, so is a file of that name."""
+RELEASE = "target/stamps/native-release"
+"""A chore that builds what `pip install .` does; while that is what was built last, so is a file of that name."""
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
     if unknown := set(given.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     if not (Path(__file__).parent.parent / RELEASE).exists():
-        sys.exit(f"callboard is not built as it is released: `make {RELEASE}` does that, and so does `make bench`")
+        sys.exit(f"callboard is not built for release: `make {RELEASE}` does that, and so does `make bench`")
     parts = given.parts or list(PARTS)
     for part in parts:
         if part in BESIDES and not BESIDES[part].exists():

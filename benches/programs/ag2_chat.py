@@ -78,21 +78,11 @@ def logging(endpoint: str) -> Iterator[Side]:
 SIDES: dict[str, Callable[[str], AbstractContextManager[Side]]] = {
     side.__name__: side for side in (bare, callboard, tracing, logging)
 }
-OWN = "own_"
-"""Before a side: its agents match triggers themselves."""
 
 
-class MatchingItself(ConversableAgent):
-    """An agent that matches triggers itself, though as AG2 does it: so callboard leaves all of that to AG2."""
-
-    def _match_trigger(self, trigger: Any, sender: Any) -> bool:
-        matches: bool = super()._match_trigger(trigger, sender)
-        return matches
-
-
-def comedian(name: str, kind: type[ConversableAgent]) -> ConversableAgent:
+def comedian(name: str) -> ConversableAgent:
     # No `base_url`: AG2's `runtime_logging` fails on one.
-    return kind(
+    return ConversableAgent(
         name,
         system_message=f"Your name is {name} and you are a comedian in a duo.",
         llm_config={"config_list": [{"model": "gpt-4o-mini", "api_key": API_KEY}], "cache_seed": None},
@@ -100,9 +90,9 @@ def comedian(name: str, kind: type[ConversableAgent]) -> ConversableAgent:
     )
 
 
-def measured(replies: int, side: Side, kind: type[ConversableAgent]) -> dict[str, Any]:
+def measured(replies: int, side: Side) -> dict[str, Any]:
     """Holds chats of this many replies."""
-    bare_ones, watched_ones = ((comedian("jack", kind), comedian("emma", kind)) for _ in range(2))
+    bare_ones, watched_ones = ((comedian("jack"), comedian("emma")) for _ in range(2))
     for agent in watched_ones:
         side.watch(agent)
     spent, returned = Spent(replies, side), None
@@ -126,17 +116,15 @@ def _returned(result: Any, replies: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("side", choices=[before + side for before in ("", OWN) for side in SIDES])
+    parser.add_argument("side", choices=SIDES)
     parser.add_argument("endpoint")
     given = parser.parse_args()
-    name = given.side.removeprefix(OWN)
-    kind = ConversableAgent if given.side == name else MatchingItself
 
     service = Service()
     Completions.create = lambda completions, **asked: service.answer(**asked)
-    with SIDES[name](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
+    with SIDES[given.side](given.endpoint) as side, contextlib.redirect_stdout(io.StringIO()):
         stay_on_a_core()
-        said = {replies: measured(replies, side, kind) for replies in REPLIES}
+        said = {replies: measured(replies, side) for replies in REPLIES}
     print(json.dumps({**said, "model_calls": service.calls // 2}))
 
 

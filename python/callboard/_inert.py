@@ -132,14 +132,10 @@ class Switch:
 
 
 class Watch:
-    """A function that is called straight."""
+    """What does nothing around a call."""
 
-    def __init__(self, function: Callable[..., Any] | None = None, *_: object, **__: object) -> None:
-        self._function = function
-
-    def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
-        """Call the function."""
-        return None if self._function is None else self._function(*arguments, **(named or {}))
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
 
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> None:
         """See nothing to watch for."""
@@ -162,11 +158,11 @@ class Hooks:
     def __init__(self, **_: object) -> None:
         pass
 
-    def message(self) -> Hook:
+    def reply(self) -> Hook:
         """Return what is never run."""
         return Hook()
 
-    reply = llm_call = fallback = attempt = usage = message
+    llm_call = reply
 
 
 class TurnHooks:
@@ -200,7 +196,7 @@ class InternalAgents:
 
 
 class Trial(Watch):
-    """A function that is tried, and called straight."""
+    """What does nothing around a reply function."""
 
 
 class Scope:
@@ -225,6 +221,9 @@ class Attempt(Scope):
 
     started_ns = 0
 
+    def end_with(self, ending: object) -> None:
+        """Do nothing."""
+
 
 class ModelCall(Scope):
     """What no call of a model is."""
@@ -233,6 +232,15 @@ class ModelCall(Scope):
         self.streamed: list[str] = []
 
     def ask(self) -> None:
+        """Note nothing."""
+
+    def try_next(self) -> None:
+        """Note nothing."""
+
+    def fail(self, client: object, error: object) -> None:
+        """Note nothing."""
+
+    def count(self, actual: object, total: object) -> None:
         """Note nothing."""
 
     def chunk(self) -> None:
@@ -251,16 +259,6 @@ class Cost:
 
     def price(self, manager: object) -> int | None:
         """Give nothing."""
-
-
-class ReplyFunctions:
-    """An agent's list of reply functions, as it is."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __get__(self, agent: Any, owner: type[Any] | None = None) -> Any:
-        return self if agent is None else agent._reply_func_list
 
 
 class ContentPolicy:

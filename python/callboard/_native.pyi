@@ -56,25 +56,33 @@ class Waiting:
 
 @final
 class Watch:
-    """A function that `body` watches while `switch` is live: `call` is what stands in its place.
+    """What `body` does around each call of a function while `switch` is live.
 
     Args:
-        function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
         body: a `Hook`; or a generator function that gets `about` and the call's arguments, yields what is to end with
             the call, and is sent the outcome.
         about: goes before the call's arguments to the body.
 
     """
 
-    def __new__(
-        cls, function: Callable[..., Any], body: Hook | Callable[..., Any], about: tuple[Any, ...], switch: Switch
-    ) -> Self: ...
-    def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
-        """Call the function, watched."""
+    def __new__(cls, body: Hook | Callable[..., Any], about: tuple[Any, ...], switch: Switch) -> Self: ...
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Waiting | None:
-        """Run the body up to its yield; None where it sees nothing to watch for, or failed."""
+        """Run the body up to its yield; None where it sees nothing to watch for, or failed.
+
+        Raises:
+            BudgetExceeded: a budget does not allow the call.
+            BaseException: one that belongs to the program, such as a signal handler's.
+
+        """
     def finish(self, waiting: Waiting, result: Any, error: BaseException | None) -> None:
-        """Let the body record the outcome; leave its scope and end its span, whatever the body did."""
+        """Let the body record the outcome; leave its scope and end its span, whatever the body did.
+
+        A second call does nothing.
+
+        Raises:
+            BaseException: one that belongs to the program, such as a signal handler's.
+
+        """
 
 @final
 class Hook:
@@ -108,20 +116,10 @@ class Hooks:
         most_waiting: int,
         ledger_of: Callable[[SpanContext], Any],
     ) -> Self: ...
-    def message(self) -> Hook:
-        """AGENT_SEND_MSG: watch a message on its way out."""
     def reply(self) -> Hook:
         """REPLY: watch an agent replying."""
     def llm_call(self) -> Hook:
         """LLM_CALL: watch a model being called, by whichever configuration answers."""
-    def fallback(self) -> Hook:
-        """Watch a call's configurations being tried, one after the other."""
-    @staticmethod
-    def attempt() -> Hook:
-        """Watch one configuration's service being asked."""
-    @staticmethod
-    def usage() -> Hook:
-        """Watch AG2 keep what an answer used."""
 
 @final
 class TurnHooks:
@@ -209,8 +207,14 @@ class ModelCall(Scope):
     @property
     def streamed(self) -> list[str]:
         """The texts that were streamed to the console: a list, to be added to."""
+    def try_next(self) -> Any:
+        """Note that a configuration is tried; return the agent's name if another one was tried before it, else None."""
     def ask(self) -> None:
         """Note that a service is asked now."""
+    def fail(self, client: Any, error: BaseException) -> None:
+        """Note that a service could not be asked, or failed."""
+    def count(self, actual: Any, total: Any) -> None:
+        """Note what an answer used, as AG2 counts it."""
     def chunk(self) -> None:
         """Note that a piece of a streamed answer is there."""
 
@@ -242,47 +246,25 @@ class Cost:
         """Give what a manager says that it cost, in picodollars (10^-12 US dollars); None where nobody knows."""
 
 @final
-class ReplyFunctions:
-    """What AG2's own readers find in the place of an agent's `_reply_func_list`: watched functions while it replies.
-
-    Args:
-        switch: whose scope tells who is replying.
-        own: of each function of AG2's own: itself, what stands in its place, and whether it is a coroutine function.
-        tried: makes what stands in the place of any other function.
-        matching: AG2's class `Agent`, which as a trigger has a function tried whichever agent it is that asks, and
-            AG2's method that matches triggers; None where those are not what they were.
-
-    """
-
-    def __new__(
-        cls,
-        switch: Switch,
-        own: list[tuple[Any, Any, bool]],
-        tried: Callable[[Any], Any],
-        matching: tuple[type[Any], Any] | None,
-    ) -> Self: ...
-    def __get__(self, agent: Any, owner: type[Any] | None = None, /) -> Any: ...
-
-@final
 class Trial:
     """A reply function that is tried. Where it declines, a brief child of the reply says so.
 
     Args:
-        function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
-        name, module: what it is called, and where it is from.
+        name, module: what the function is called, and where it is from.
         at_once: whether its span is opened when it is called.
 
     """
 
-    def __new__(
-        cls, function: Callable[..., Any], switch: Switch, hooks: Hooks, *, name: str, module: str, at_once: bool
-    ) -> Self: ...
-    def call(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Any:
-        """Call the function, tried."""
+    def __new__(cls, switch: Switch, hooks: Hooks, *, name: str, module: str, at_once: bool) -> Self: ...
     def begin(self, arguments: tuple[Any, ...], named: dict[str, Any] | None) -> Attempt | None:
         """Begin an attempt; None where no agent is replying."""
     def finish(self, attempt: Attempt, result: Any, error: BaseException | None) -> None:
-        """Leave the attempt, and tell how it went."""
+        """Leave the attempt, and record how it went. A second call does nothing.
+
+        Raises:
+            BaseException: one that belongs to the program, such as a signal handler's.
+
+        """
 
 @final
 class Attempt(Scope):
@@ -300,6 +282,8 @@ class Attempt(Scope):
     @property
     def started_ns(self) -> int:
         """When the function was called: a reading of `clock_ns()`."""
+    def end_with(self, ending: Any) -> None:
+        """Have something end with the attempt: its `end` is called with the error that the function raised, or None."""
     def opened(self, span: SpanContext) -> SpanContext:
         """Return where something is recorded while `span` is current: there, or in the attempt's own."""
 

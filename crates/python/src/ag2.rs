@@ -7,11 +7,9 @@ mod answer;
 mod attempt;
 mod call;
 mod cost;
-mod functions;
 mod kept;
 mod keys;
 mod llm;
-mod message;
 mod model;
 mod reading;
 mod recording;
@@ -30,7 +28,6 @@ pub(crate) use agents::InternalAgents;
 pub(crate) use attempt::{Attempt, Trial};
 use call::ModelCall;
 use cost::{Cost, Counting};
-pub(crate) use functions::ReplyFunctions;
 use model::Models;
 pub(crate) use reply::Reply;
 pub(crate) use v1::{Turn, TurnHooks};
@@ -51,8 +48,7 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ModelCall>()?;
     module.add_class::<Cost>()?;
     module.add_class::<TurnHooks>()?;
-    module.add_class::<Turn>()?;
-    module.add_class::<ReplyFunctions>()
+    module.add_class::<Turn>()
 }
 
 /// A hook that is written in Rust, for `Watch`.
@@ -99,11 +95,6 @@ impl Hooks {
         Self { chat, internal, rewrite, models, counting }
     }
 
-    /// AGENT_SEND_MSG: watches a message on its way out.
-    fn message(slf: Py<Self>) -> NativeHook {
-        NativeHook(Arc::new(message::Sending(slf)))
-    }
-
     /// REPLY: watches an agent replying.
     fn reply(slf: Py<Self>) -> NativeHook {
         NativeHook(Arc::new(reply::Replying(slf)))
@@ -112,23 +103,6 @@ impl Hooks {
     /// LLM_CALL: watches a model being called, by whichever configuration answers.
     fn llm_call(slf: Py<Self>) -> NativeHook {
         NativeHook(Arc::new(llm::Calling(slf)))
-    }
-
-    /// Watches a call's configurations being tried, one after the other.
-    fn fallback(slf: Py<Self>) -> NativeHook {
-        NativeHook(Arc::new(call::FallingBack(slf)))
-    }
-
-    /// Watches one configuration's service being asked.
-    #[staticmethod]
-    fn attempt() -> NativeHook {
-        NativeHook(Arc::new(call::Attempting))
-    }
-
-    /// Watches AG2 keep what an answer used.
-    #[staticmethod]
-    fn usage() -> NativeHook {
-        NativeHook(Arc::new(call::Using))
     }
 }
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::content::ContentPolicy;
+use crate::exit;
 use crate::guard::quietly;
 use crate::value::{bounded, class_name, text_of};
 
@@ -32,6 +33,7 @@ pub(crate) fn texts(
     policy: Option<&ContentPolicy>,
 ) -> (Text, Text, Text) {
     let py = error.py();
+    let Some(_inside) = exit::enter() else { return <_>::default() };
     let class = quietly(py, error.get_type().fully_qualified_name());
     let class = class.map_or_else(|| class_name(error.as_any()), |class| text_of(class.as_any()));
     let message = bounded(text_of(error.as_any()));

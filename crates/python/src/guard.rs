@@ -1,27 +1,95 @@
 //! Between callboard and Python code that is not its own: attribute values that render themselves, users' providers.
 //!
-//! What such code raises is kept from the program, and a thread that the interpreter's end catches inside it stays there.
+//! What such code raises is kept from the program, unless it belongs to the program. One of our threads that the interpreter's
+//! end catches inside such code stays there.
 
+use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use callboard_core::fork;
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::PyException;
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-/// What came of a call, or nothing where it raised. A Ctrl-C is the program's: where it came in the middle of our call,
-/// it comes again right after.
+/// What came of a call, or nothing where it raised. What belongs to the program (a signal handler's exception that was raised
+/// in the middle of our call) is raised in the program, as soon as this native call is over.
 pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {
-            if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-                // SAFETY: it only sets a flag, and the GIL is held.
-                unsafe { ffi::PyErr_SetInterrupt() };
+            match belongs_to_program(py, &error) {
+                Ok(false) => {}
+                Ok(true) => raise_later(py, error),
+                Err(later) => raise_later(py, later),
             }
             None
         }
+    }
+}
+
+/// Whether an exception that our code caught belongs to the program; see `callboard/_interrupts.py`. An error: another
+/// exception of the program's, raised in the middle of finding out.
+pub(crate) fn belongs_to_program(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    if error.is_instance_of::<PyException>(py) && error.traceback(py).is_none() {
+        return Ok(false); // No Python code ran.
+    }
+    // `into_value` gives the exception its traceback, which is kept beside it until then.
+    let exception = error.clone_ref(py).into_value(py);
+    let asked = interrupts(py)?.call_method1(intern!(py, "belongs_to_program"), (exception,));
+    asked?.is_truthy()
+}
+
+fn interrupts(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import(intern!(py, "callboard._interrupts"))
+}
+
+// SAFETY: CPython declares them so (Include/ceval.h, Include/pythread.h). They are part of the stable ABI; PyO3 does not
+// declare them.
+unsafe extern "C" {
+    fn Py_AddPendingCall(
+        call: unsafe extern "C" fn(*mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> c_int;
+    fn PyThread_get_thread_ident() -> c_ulong;
+}
+
+/// Raises an exception in the program's next line on this thread.
+fn raise_later(py: Python<'_>, error: PyErr) {
+    let is_main = interrupts(py)
+        .and_then(|module| module.call_method0(intern!(py, "is_main_thread"))?.is_truthy());
+    if is_main.unwrap_or(true) {
+        let argument = Box::into_raw(Box::new(error));
+        // SAFETY: `raise` takes the box over, unless the interpreter has no room for the call.
+        unsafe {
+            if Py_AddPendingCall(raise, argument.cast()) == 0 {
+                return;
+            }
+            send(py, &Box::from_raw(argument));
+        }
+    } else {
+        send(py, &error);
+    }
+}
+
+/// Called by the interpreter, on the main thread, between two lines of Python.
+// SAFETY: `raise_later` makes the box for this one call.
+unsafe extern "C" fn raise(argument: *mut c_void) -> c_int {
+    // SAFETY: as above, and the interpreter holds the GIL.
+    let (error, py) =
+        unsafe { (Box::from_raw(argument.cast::<PyErr>()), Python::assume_attached()) };
+    error.restore(py);
+    -1
+}
+
+/// Raises an exception of the same class in this thread's next line: its arguments are lost, as when one thread sends an
+/// exception to another.
+fn send(py: Python<'_>, error: &PyErr) {
+    // SAFETY: both only note the class for this thread, and the GIL is held.
+    unsafe {
+        let thread = PyThread_get_thread_ident();
+        ffi::PyThreadState_SetAsyncExc(thread as c_long, error.get_type(py).as_ptr());
     }
 }
 

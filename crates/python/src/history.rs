@@ -14,7 +14,6 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use crate::ag2::has_parts;
 use crate::content::{ContentPolicy, recorded};
 use crate::guard::{lock, quietly};
-use crate::identity::count_same;
 use crate::value::{is_plainly, to_value};
 
 /// How many of the newest known messages are compared each time.
@@ -60,8 +59,7 @@ struct History {
 
 #[derive(Default)]
 struct Known {
-    /// The messages themselves, kept alive so that identity means something. They lie one pointer after the other, as all of
-    /// them are gone through at every call.
+    /// The messages themselves, kept alive so that identity means something.
     objects: Vec<Py<PyAny>>,
     /// What each of them was when it was read.
     read: Vec<Read>,
@@ -260,7 +258,8 @@ impl Known {
 
     /// Keeps the beginning that the list shares with what is known.
     fn forget_what_differs(&mut self, messages: &Bound<'_, PyList>, recording: Recording<'_, '_>) {
-        let identical = count_same(messages, self.objects.iter().map(Py::as_ptr));
+        let is_same = |(message, known): &(Bound<'_, PyAny>, &Py<PyAny>)| message.is(*known);
+        let identical = messages.iter().zip(&self.objects).take_while(is_same).count();
         let identical = self.changed_in_place(messages, identical, recording).unwrap_or(identical);
         let equal = (identical..self.objects.len().min(messages.len()))
             .take_while(|&index| self.is_equal(messages, index, recording))

@@ -8,11 +8,10 @@
 //! - [`variable`]: variables of a context; [`watch`]: a program's function, watched; [`attempt`]: several tried in turn.
 //! - [`given`]: what a program passes to a call that records, read where it lies; [`arguments`]: numbers that have a range.
 //! - [`content`]: how much of messages is recorded, and with what taken out.
-//! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back; [`identity`]: which
-//!   objects a list had before.
+//! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
 //! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
-//! - [`lifecycle`]: exit, forks and logging; [`otel`]: the OpenTelemetry API's own context;
+//! - [`lifecycle`]: exit, forks and logging; [`exit`]: the program's own threads at the interpreter's end; [`otel`]: the OpenTelemetry API's own context;
 //!   [`parent`]: the span of another program that a run begins in.
 
 mod activation;
@@ -22,11 +21,11 @@ mod arguments;
 mod content;
 mod current;
 mod exception;
+mod exit;
 mod frame;
 mod given;
 mod guard;
 mod history;
-mod identity;
 mod kinds;
 mod known;
 mod lifecycle;
@@ -41,7 +40,7 @@ mod watch;
 
 use pyo3::prelude::*;
 
-#[pymodule(gil_used = false)]
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lifecycle::refuse_subinterpreters()?;
     lifecycle::install_logging();

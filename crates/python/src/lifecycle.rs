@@ -10,6 +10,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::exit::{self, without_gil};
 use crate::guard::{attached_on_own_thread, call_on_own_thread, lock};
 
 /// Whose words these are, in Python's `logging` and, with its crates' names, in the `log` crate's records.
@@ -54,17 +55,19 @@ pub(crate) fn watch_run(root: &Span) {
 }
 
 /// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. Nothing is
-/// recorded afterwards. A provider that was waited for in vain before is not waited for again.
+/// recorded afterwards, and no other thread runs native code of ours that the interpreter's end could catch it in. A provider
+/// that was waited for in vain before is not waited for again.
 #[pyfunction]
 pub(crate) fn shutdown_all(py: Python<'_>, timeout: f64) {
-    py.detach(|| finish_all(timeout, InstrumentationManager::shutdown_or_give_up));
+    without_gil(py, || finish_all(timeout, InstrumentationManager::shutdown_or_give_up));
+    exit::close(py);
 }
 
 /// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. For a worker
 /// process that ends without an interpreter exit, whose own finalizers may still record.
 #[pyfunction]
 pub(crate) fn flush_all(py: Python<'_>, timeout: f64) {
-    py.detach(|| finish_all(timeout, InstrumentationManager::flush_or_give_up));
+    without_gil(py, || finish_all(timeout, InstrumentationManager::flush_or_give_up));
 }
 
 fn finish_all(timeout: f64, finish: fn(&InstrumentationManager, Duration) -> bool) {
@@ -112,7 +115,7 @@ fn tell_losses(manager: &InstrumentationManager, finished: bool) {
 /// Before a fork: brings callboard's threads to rest.
 #[pyfunction]
 pub(crate) fn before_fork(py: Python<'_>) {
-    py.detach(fork::before);
+    without_gil(py, fork::before);
 }
 
 /// After a fork, in the parent.
@@ -124,6 +127,7 @@ pub(crate) fn after_fork_in_parent() {
 /// After a fork, in the child.
 #[pyfunction]
 pub(crate) fn after_fork_in_child() {
+    exit::forget_other_threads();
     fork::after_in_child();
 }
 

@@ -14,6 +14,7 @@ use crate::adapter::PythonProvider;
 use crate::arguments::count;
 use crate::content::ContentPolicy;
 use crate::current::{current_span, look_at_current_span};
+use crate::exit::without_gil;
 use crate::given::with_attributes;
 use crate::guard::{lock, quietly};
 use crate::kinds;
@@ -143,7 +144,7 @@ impl InstrumentationManager {
         };
         let removed = registered.remove(place);
         drop(registered);
-        provider.py().detach(|| self.manager.deregister(removed.id))
+        without_gil(provider.py(), || self.manager.deregister(removed.id))
     }
 
     /// Starts a run: a trace with a WORKFLOW span as its root, which becomes the current span. The trace is a new one
@@ -261,25 +262,25 @@ impl InstrumentationManager {
     /// took longer, and goes on in the background.
     #[pyo3(signature = (timeout=10.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.manager.flush(seconds(timeout)))
+        without_gil(py, || self.manager.flush(seconds(timeout)))
     }
 
     /// As `flush`, at the end of a context. A provider that is not done in time is not waited for again until it has caught
     /// up: a program of many contexts is not held up at the end of each, nor at its own.
     fn _flush_on_leaving(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.manager.flush_or_give_up(seconds(timeout)))
+        without_gil(py, || self.manager.flush_or_give_up(seconds(timeout)))
     }
 
     /// Delivers what is left and shuts the providers down; nothing is recorded afterwards. False: `timeout` seconds
     /// were not enough, and it goes on in the background.
     #[pyo3(signature = (timeout=10.0))]
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.manager.shutdown(seconds(timeout)))
+        without_gil(py, || self.manager.shutdown(seconds(timeout)))
     }
 
     /// As `shutdown`, at the end of the program: without waiting for a provider that `_flush_on_leaving` waited for in vain.
     fn _shutdown_on_leaving(&self, py: Python<'_>, timeout: f64) -> bool {
-        py.detach(|| self.manager.shutdown_or_give_up(seconds(timeout)))
+        without_gil(py, || self.manager.shutdown_or_give_up(seconds(timeout)))
     }
 
     /// Whether what is recorded is exported: whether an OpenTelemetryProvider is registered.
@@ -349,7 +350,7 @@ impl InstrumentationManager {
             .map(|known| known.id)
             .collect();
         for id in ids {
-            let settled = py.detach(|| self.manager.wait_delivered(id, SETTLE_TIMEOUT));
+            let settled = without_gil(py, || self.manager.wait_delivered(id, SETTLE_TIMEOUT));
             if !settled {
                 let mut registered = self.registered();
                 registered

@@ -10,6 +10,7 @@ use pyo3::types::{
     PyTuple, PyType,
 };
 
+use crate::exit;
 use crate::guard::quietly;
 use crate::history::Messages;
 use crate::known::Known;
@@ -117,6 +118,7 @@ pub(crate) fn text_of(object: &Bound<'_, PyAny>) -> String {
 
 fn rendered(object: &Bound<'_, PyAny>) -> String {
     let py = object.py();
+    let Some(_inside) = exit::enter() else { return format!("<{}>", class_name(object)) };
     let text = object.str();
     let raised = text.as_ref().err().map(|error| class_name(error.value(py)));
     match quietly(py, text) {
@@ -233,7 +235,8 @@ impl Reader {
             return Some(self.bytes(&bytes.to_vec()));
         }
         if object.is_instance_of::<PySet>() || object.is_instance_of::<PyFrozenSet>() {
-            let values = quietly(object.py(), object.try_iter())?.map_while(Result::ok);
+            let py = object.py();
+            let values = quietly(py, object.try_iter())?.map_while(|value| quietly(py, value));
             let values: Vec<_> = values.take(self.parts + 1).collect();
             return Some(self.list(values.into_iter(), depth));
         }
@@ -277,6 +280,7 @@ impl Reader {
 
     fn fields(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Option<Value> {
         let (py, class) = (object.py(), object.get_type());
+        let _inside = exit::enter()?;
         if object.is_instance_of::<PyType>() {
             return None;
         }

@@ -6,13 +6,16 @@
 //! [`Hook`].
 //!
 //! ```text
-//! program -> Watch -> body up to its yield -> the function -> rest of the body -> the span's end -> program
+//! program -> Python wrapper -> Watch.begin:  body up to its yield
+//!                           -> the function
+//!                           -> Watch.finish: rest of the body, the span's end
 //! ```
+//!
+//! The wrapper is plain Python (`callboard/ag2/patching.py`), so no native frame is on the stack while the function runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,7 +24,8 @@ use smallvec::SmallVec;
 
 use crate::ag2::NativeHook;
 use crate::current::{current_span, look_at_current_span};
-use crate::guard::quietly;
+use crate::exit;
+use crate::guard::{belongs_to_program, quietly};
 use crate::span::SpanContext;
 use crate::variable::Variable;
 
@@ -82,20 +86,32 @@ impl Switch {
         quietly(scope.py(), self.scope.set(scope.py(), scope));
     }
 
-    /// Says that the program does again what it did before, unless it has gone on to something else.
+    /// Restores the scope from before `left`, where `left` or a scope within it is current: a signal handler's exception may
+    /// have kept an inner one from being left.
     pub(crate) fn leave(&self, left: &Bound<'_, PyAny>, before: &Bound<'_, PyAny>) {
-        let is_there = || self.scope(left.py()).is_some_and(|scope| scope.is(left));
-        if !left.is(before) && is_there() {
+        if !left.is(before) && self.is_within(left) {
             self.enter(before);
         }
     }
 
-    /// Tells of what a hook raised. A Ctrl-C in the midst of one is the program's.
-    pub(crate) fn report(&self, py: Python<'_>, hook: &str, error: PyErr) {
-        if !error.is_instance_of::<PyException>(py) {
-            return quietly(py, Err(error)).unwrap_or_default();
+    fn is_within(&self, scope: &Bound<'_, PyAny>) -> bool {
+        let py = scope.py();
+        let mut inner = self.scope(py);
+        while let Some(candidate) = inner.filter(|candidate| !candidate.is_none()) {
+            if candidate.is(scope) {
+                return true;
+            }
+            inner = quietly(py, candidate.getattr(intern!(py, "outer")));
         }
-        quietly(py, self.report.call1(py, (hook, error.into_value(py))));
+        false
+    }
+
+    /// Reports what a hook raised. An exception that belongs to the program is returned.
+    pub(crate) fn report(&self, py: Python<'_>, hook: &str, error: PyErr) -> PyResult<()> {
+        if belongs_to_program(py, &error)? {
+            return Err(error);
+        }
+        self.report.call1(py, (hook, error.into_value(py))).map(drop)
     }
 }
 
@@ -178,15 +194,13 @@ pub(crate) enum Outcome<'a, 'py> {
     Raised(&'a Bound<'py, PyAny>),
 }
 
-/// A function that `body` watches while `switch` is live: `call` is what stands in its place.
+/// What `body` does around each call of a function while `switch` is live.
 ///
 /// Args:
-///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
 ///     body: the hook.
 ///     about: goes before the call's arguments to the body.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Watch {
-    function: Py<PyAny>,
     body: Body,
     about: Py<PyTuple>,
     switch: Py<Switch>,
@@ -199,7 +213,7 @@ enum Body {
     Native(Arc<dyn Hook>),
 }
 
-/// A body at its yield.
+/// A body at its yield. One that is dropped before it is finished leaves its scope and ends its span.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Waiting {
     /// A generator, or what a hook in Rust needs to know.
@@ -209,52 +223,35 @@ pub(crate) struct Waiting {
     /// The scope that it set, and the one before.
     inner: Py<PyAny>,
     outer: Py<PyAny>,
+    switch: Py<Switch>,
+    is_finished: AtomicBool,
 }
 
 #[pymethods]
 impl Watch {
     #[new]
-    fn new(
-        function: Py<PyAny>,
-        body: &Bound<'_, PyAny>,
-        about: Py<PyTuple>,
-        switch: Py<Switch>,
-    ) -> Self {
+    fn new(body: &Bound<'_, PyAny>, about: Py<PyTuple>, switch: Py<Switch>) -> Self {
         let makes_agent = is_constructor(about.bind(body.py()));
         let body = match body.cast::<NativeHook>() {
             Ok(hook) => Body::Native(hook.get().0.clone()),
             Err(_) => Body::Python(body.clone().unbind()),
         };
-        Self { function, body, about, switch, makes_agent }
-    }
-
-    /// Calls the function, watched.
-    fn call<'py>(
-        &self,
-        py: Python<'py>,
-        arguments: &Bound<'py, PyTuple>,
-        named: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let function = self.function.bind(py);
-        let Some(waiting) = self.begin(py, arguments, named)? else {
-            return function.call(arguments, named);
-        };
-        let outcome = function.call(arguments, named);
-        match &outcome {
-            Ok(result) => self.finish(py, &waiting, Some(result), None),
-            Err(error) => self.finish(py, &waiting, None, Some(&value_of(py, error))),
-        }
-        outcome
+        Self { body, about, switch, makes_agent }
     }
 
     /// Runs the body up to its yield. None where it sees nothing to watch for, or failed.
+    ///
+    /// Raises:
+    ///     BudgetExceeded: a budget does not allow the call.
+    ///     BaseException: one that belongs to the program, such as a signal handler's.
     #[pyo3(signature = (arguments, named))]
-    pub(crate) fn begin(
+    fn begin(
         &self,
         py: Python<'_>,
         arguments: &Bound<'_, PyTuple>,
         named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<Waiting>> {
+        let Some(_inside) = exit::enter() else { return Ok(None) };
         let switch = self.switch.get();
         let before = if self.makes_agent { switch.look_at_current(py) } else { switch.current(py) };
         let Some(before) = before else { return Ok(None) };
@@ -268,48 +265,81 @@ impl Watch {
                     span: span.unbind(),
                     inner,
                     outer: outer.unbind(),
+                    switch: self.switch.clone_ref(py),
+                    is_finished: AtomicBool::new(false),
                 }))
             }
-            Err(error) if is_budget_exceeded(py, &error) => Err(error),
             Err(error) => {
-                self.report(py, error);
                 switch.enter(&outer);
                 if let Some(left_open) = current_span(py).filter(|span| !span.is(&before)) {
                     SpanContext::end(&left_open, None);
                 }
-                Ok(None)
+                match is_budget_exceeded(py, &error) {
+                    true => Err(error),
+                    false => self.report(py, error).map(|()| None),
+                }
             }
         }
     }
 
-    /// Lets the body record the outcome; then leaves its scope and ends its span, whatever the body did.
+    /// Lets the body record the outcome; then leaves its scope and ends its span, whatever the body did. A second call does
+    /// nothing.
+    ///
+    /// Raises:
+    ///     BaseException: one that belongs to the program, such as a signal handler's.
     #[pyo3(signature = (waiting, result, error))]
-    pub(crate) fn finish(
+    fn finish(
         &self,
         py: Python<'_>,
         waiting: &Waiting,
         result: Option<&Bound<'_, PyAny>>,
         error: Option<&Bound<'_, PyAny>>,
-    ) {
-        let switch = self.switch.get();
-        if let Err(failure) = self.resume(waiting.state.bind(py), result, error) {
-            self.report(py, failure);
+    ) -> PyResult<()> {
+        let Some(_inside) = exit::enter() else { return Ok(()) };
+        if waiting.is_finished.swap(true, Ordering::Relaxed) {
+            return Ok(());
         }
-        switch.leave(waiting.inner.bind(py), waiting.outer.bind(py));
-        let span = waiting.span.bind(py);
+        let resumed = self.resume(waiting.state.bind(py), result, error);
+        let closed = waiting.close(py, error);
+        resumed.or_else(|failure| self.report(py, failure))?;
+        closed.or_else(|failure| self.report(py, failure))
+    }
+}
+
+impl Waiting {
+    /// Leaves the scope and ends the span.
+    fn close(&self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.switch.get().leave(self.inner.bind(py), self.outer.bind(py));
+        let span = self.span.bind(py);
         if let Ok(span) = span.cast::<SpanContext>() {
             SpanContext::end(span, error);
-        } else if !span.is_none()
-            && let Err(failure) = span.call_method1(intern!(py, "end"), (error,))
-        {
-            self.report(py, failure);
+        } else if !span.is_none() {
+            span.call_method1(intern!(py, "end"), (error,))?;
         }
+        Ok(())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if *self.is_finished.get_mut() {
+            return;
+        }
+        // An exception of a signal handler between the beginning and the call, which is on its way meanwhile.
+        let Some(_inside) = exit::enter() else { return };
+        Python::attach(|py| {
+            let on_its_way = PyErr::take(py);
+            quietly(py, self.close(py, None));
+            if let Some(error) = on_its_way {
+                error.restore(py);
+            }
+        });
     }
 }
 
 impl Watch {
-    /// Tells of what the body raised.
-    fn report(&self, py: Python<'_>, error: PyErr) {
+    /// Reports what the body raised. An exception that belongs to the program is returned.
+    fn report(&self, py: Python<'_>, error: PyErr) -> PyResult<()> {
         let switch = self.switch.get();
         match &self.body {
             Body::Python(body) => switch.report(py, &name_of(body.bind(py)), error),
@@ -392,12 +422,6 @@ fn resume<'py>(
             ffi::PySendResult::PYGEN_ERROR => Err(PyErr::fetch(py)),
         }
     }
-}
-
-/// The exception itself, with its traceback.
-pub(crate) fn value_of<'py>(py: Python<'py>, error: &PyErr) -> Bound<'py, PyAny> {
-    let value: Py<PyBaseException> = error.clone_ref(py).into_value(py);
-    value.into_bound(py).into_any()
 }
 
 /// Whether this is the one thing that the user asked to be stopped by.

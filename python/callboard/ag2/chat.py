@@ -22,15 +22,16 @@ from .agents import AGENT, internal, name_of, sender_and_recipient
 from .faults import guard
 from .nested import NestedChat
 from .patching import Patches, Steps
-from .scope import current, here, innermost
+from .scope import current, here
 from .tally import Tally
 
 
 def install(patches: Patches) -> None:
     """Watch chats being initiated and summarized."""
+    # An override may take other arguments. It is a chat where it calls AG2's function.
     make = patches.watcher(chat)
-    patches.wrap(f"{AGENT}.initiate_chat", lambda function: _taking_parent(make(function)), overrides=True)
-    patches.wrap(f"{AGENT}.a_initiate_chat", lambda function: _taking_parent(make(function)), overrides=True)
+    patches.wrap(f"{AGENT}.initiate_chat", lambda function: _taking_parent(make(function)))
+    patches.wrap(f"{AGENT}.a_initiate_chat", lambda function: _taking_parent(make(function)))
     patches.watch(f"{AGENT}._summarize_chat", summary)
 
 
@@ -116,9 +117,6 @@ def chat(
     **kwargs: Any,
 ) -> Steps:
     """CHAT, from its initiation to its result."""
-    outer = innermost(Chat)
-    if outer is not None and outer.agent is initiator and outer.recipient is recipient:
-        return  # An override of `initiate_chat` calls the one that it overrides.
     parent = here()
     if parent is None:
         return

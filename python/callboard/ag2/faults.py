@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from types import TracebackType
 
+from callboard._interrupts import belongs_to_program
+
 logger = logging.getLogger("callboard.ag2")
 
 _reported: set[str] = set()
@@ -17,8 +19,21 @@ def report(place: str, error: BaseException) -> None:
         logger.warning("callboard could not record %s; the program is not affected", place, exc_info=error)
 
 
+def contain(place: str, error: BaseException) -> None:
+    """Report what our code raised, in an `except` clause; raise it again if it belongs to the program.
+
+    A signal handler's exception may be raised in the midst of our code.
+    """
+    if belongs_to_program(error):
+        raise error
+    report(place, error)
+
+
 class guard:
-    """`with guard("a reply"):` runs our own code; what it raises is reported and goes no further."""
+    """`with guard("a reply"):` runs our own code; what it raises is reported and goes no further.
+
+    An exception that belongs to the program passes.
+    """
 
     __slots__ = ("place",)
 
@@ -31,7 +46,7 @@ class guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if error is None or belongs_to_program(error):
             return False
         report(self.place, error)
         return True

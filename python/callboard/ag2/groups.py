@@ -4,14 +4,22 @@ A group chat is a reply function of its manager (`run_chat`, `a_run_chat`), whic
 putting the message into the group's list (`GroupChat.append`), goes on with sending it to everybody, choosing
 who speaks next (see selection.py) and letting that agent reply, and ends when the next one begins. That is a
 ROUND. The manager works on a copy of the program's GroupChat.
+
+A manager of the program's own may have another reply function, which calls AG2's `run_chat`. That is recognized by its
+first turn: `run_chat` is on the stack then.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
+from functools import cache
+from types import CodeType, FrameType
 from typing import Any
 
 from callboard import EventKind, SpanContext, SpanKind, current_span
+from callboard._load import native
 
 from . import keys
 from .agents import internal, name_of
@@ -83,6 +91,15 @@ class GroupRun(Scope):
             self.round.end(error)
             self.round = None
 
+    def end(self, error: BaseException | None = None) -> None:
+        """End the group chat, its last round and the hand-offs that have begun in it."""
+        self.hand_over(None, error)
+        self.end_round(error)
+        if self.span is not None:
+            if self.reason is not None:
+                self.span.set_attribute(keys.GROUP_TERMINATION, self.reason)
+            self.span.end(error)
+
 
 def groupchat_creation(function: str, group: Any, /) -> Steps:
     """GROUPCHAT_CREATION, once the group chat is what its constructor makes it."""
@@ -105,33 +122,18 @@ def group_chat(
     function: str, manager: Any, /, messages: Any = None, sender: Any = None, config: Any = None, **_: Any
 ) -> Steps:
     """GROUP_CHAT, from the first message to the end of the last round. `config` is the group."""
-    parent = here()
-    if parent is None or config is None:
-        return
-    span = parent.start_child(
-        SpanKind.GROUP_CHAT,
-        {
-            keys.CHAT_FUNCTION: function,
-            keys.SENDER: name_of(manager),
-            keys.SENDER_ID: str(id(manager)),
-            keys.AGENTS: [name_of(agent) for agent in config.agents],
-            keys.GROUP_INTERNAL_AGENTS: [name_of(agent) for agent in config.agents if is_internal(agent)],
-            keys.GROUP_OPENED_BY: name_of(sender),
-            keys.GEN_AI_AGENT_NAME: name_of(manager),
-        },
-    )
-    run = GroupRun(span, function, manager, config)
-    current.set(run)
-    _, error = yield span
-    run.hand_over(None, error)
-    run.end_round(error)
-    if run.reason is not None:
-        span.set_attribute(keys.GROUP_TERMINATION, run.reason)
+    run = None if config is None else _begun(function, manager, sender, config)
+    if run is not None:
+        yield run
 
 
 def turn(function: str, group: Any, /, *args: Any, **kwargs: Any) -> Steps:
     """ROUND: a message is put into the group's list, so the turn that it ends is over."""
     run = current.get()
+    if isinstance(run, native.Attempt) and (below := _run_function_below()) is not None:
+        run, attempt = _begun(below.f_code.co_name, below.f_locals["self"], below.f_locals["sender"], group), run
+        if run is not None:
+            attempt.end_with(run)
     if isinstance(run, GroupRun) and run.group is group and current_span() in (run.span, run.round):
         if run.length == len(group.messages):
             return  # An override of `append` calls the one that it overrides.
@@ -139,6 +141,48 @@ def turn(function: str, group: Any, /, *args: Any, **kwargs: Any) -> Steps:
         run.begin_round()
     return
     yield
+
+
+def _begun(function: str, manager: Any, sender: Any, group: Any) -> GroupRun | None:
+    """Begin a group chat, which is current from now on. None where no run is."""
+    parent = here()
+    if parent is None:
+        return None
+    span = parent.start_child(
+        SpanKind.GROUP_CHAT,
+        {
+            keys.CHAT_FUNCTION: function,
+            keys.SENDER: name_of(manager),
+            keys.SENDER_ID: str(id(manager)),
+            keys.AGENTS: [name_of(agent) for agent in group.agents],
+            keys.GROUP_INTERNAL_AGENTS: [name_of(agent) for agent in group.agents if is_internal(agent)],
+            keys.GROUP_OPENED_BY: name_of(sender),
+            keys.GEN_AI_AGENT_NAME: name_of(manager),
+        },
+    )
+    run = GroupRun(span, function, manager, group)
+    current.set(run)
+    return run
+
+
+@cache
+def _run_codes() -> frozenset[CodeType]:
+    """The code of AG2's functions that are a group chat."""
+    return frozenset(inspect.unwrap(function).__code__ for function in filter(None, run_functions()))
+
+
+def _run_function_below() -> FrameType | None:
+    """Find the function of AG2's that adds this turn to its group chat; None where a program does so itself."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(MAX_FRAMES_OF_APPEND):
+        if frame is None or frame.f_code in _run_codes():
+            return frame
+        frame = frame.f_back
+    return None
+
+
+MAX_FRAMES_OF_APPEND = 8
+"""How far AG2's function is looked for on the stack. Between are our wrapper, and overrides of `append` with theirs."""
 
 
 def termination(*args: Any, termination_reason: str = "", sender: Any = None, **kwargs: Any) -> None:

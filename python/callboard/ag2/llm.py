@@ -2,20 +2,22 @@
 
 `OpenAIWrapper.create` is one call of ours, though it may try several configurations: it goes on to the next
 when one fails, or when a filter of the program's rejects the answer. What failed on the way has an LLM_CREATE too.
-streams.py tells when a streamed answer began.
+streams.py records when a streamed answer began.
 
-AG2 tells what an answer used by `OpenAIWrapper._update_usage`, once an answer, also for one that a filter then
+AG2 counts what an answer used by `OpenAIWrapper._update_usage`, once an answer, also for one that a filter then
 rejects.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from callboard._load import native
+from callboard.budget import ledger_of
 
 from .hooks import HOOKS
-from .patching import Patches
+from .patching import Patches, Steps
+from .scope import current
 
 WRAPPER = "autogen.oai.client:OpenAIWrapper"
 CLIENT = "autogen.oai.client:OpenAIClient"
@@ -27,6 +29,38 @@ ModelCall: TypeAlias = native.ModelCall
 def install(patches: Patches) -> None:
     """Watch model calls, and AG2's bookkeeping of what they use."""
     patches.watch(f"{WRAPPER}.create", HOOKS.llm_call())
-    patches.watch(f"{WRAPPER}._construct_create_params", HOOKS.fallback())
-    patches.watch(f"{CLIENT}.create", HOOKS.attempt())
-    patches.watch(f"{WRAPPER}._update_usage", HOOKS.usage())
+    patches.watch(f"{WRAPPER}._construct_create_params", fallback)
+    patches.watch(f"{CLIENT}.create", attempt)
+    patches.watch(f"{WRAPPER}._update_usage", usage)
+
+
+def fallback(function: str, wrapper: Any, /, create_config: Any, *args: Any, **kwargs: Any) -> Steps:
+    """A configuration is about to be tried. The budget was asked for the first; it is asked for each one after it."""
+    call = current.get()
+    if isinstance(call, ModelCall) and (agent_name := call.try_next()) is not None:
+        ledger = ledger_of(call.span)
+        if ledger is not None:
+            ledger.ask(call.span, agent_name, create_config.get("model") or None)
+    return
+    yield
+
+
+def attempt(function: str, client: Any, /, *args: Any, **kwargs: Any) -> Steps:
+    """A configuration's service is asked, and may fail."""
+    call = current.get()
+    if isinstance(call, ModelCall):
+        call.ask()
+        _, error = yield None
+        if error is not None:
+            call.fail(client, error)
+
+
+def usage(
+    function: str, wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None, *args: Any, **kwargs: Any
+) -> Steps:
+    """AG2 counts what an answer used."""
+    call = current.get()
+    if isinstance(call, ModelCall):
+        call.count(actual_usage, total_usage)
+    return
+    yield

@@ -3,10 +3,14 @@
 A hook is a *body*: a generator function that is called with the arguments of the AG2 function it watches,
 records what begins, yields the span it opened (or None), is resumed with the outcome, and records that:
 
-    program -> wrapper -> body up to its yield -> AG2's function -> rest of the body -> span.end() -> program
+    program -> wrapper -> begin: body up to its yield
+                       -> AG2's function
+                       -> finish: rest of the body, span.end() -> program
 
-A body serves plain and coroutine functions alike. The native half runs it; it calls straight through where no run is
-current. What a body raises is reported and stays inside; what AG2's function raises passes through unchanged.
+A body serves plain and coroutine functions alike. `begin` and `finish` are native, and do nothing where no run is
+current. The wrapper between them is plain Python, so that no native frame of callboard's is on the stack while AG2's
+function runs. What a body raises is reported and stays inside. What AG2's function raises passes through unchanged, and
+so does what a signal handler of the program raises in the middle of a body.
 `Patches` remembers every object that it replaced, and puts each back if what it left there is still there.
 """
 
@@ -16,16 +20,14 @@ import functools
 import importlib
 import inspect
 import sys
-import traceback
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from types import CodeType
 from typing import Any, NamedTuple, Protocol
 
 from callboard._load import native, process_lock
 
-from .faults import guard, logger, report
+from .faults import contain, guard, logger, report
 from .importing import ImportWatch
 from .scope import current
 
@@ -52,37 +54,50 @@ def watched(function: Any, body: Body, *about: Any, switch: Patches, is_coroutin
 
     `is_coroutine` is for an object that is called like a coroutine function without being one.
     """
-    watch = native.Watch(function, body, about, switch.switch)
+    watch = native.Watch(body, about, switch.switch)
     if inspect.iscoroutinefunction(function) if is_coroutine is None else is_coroutine:
         return awaited(function, watch)
-    return called(watch)
+    return called(function, watch)
 
 
-def called(watch: Any) -> Any:
-    """Make the function whose calls go through `watch`."""
-    call = watch.call
+def called(function: Any, watch: Any) -> Any:
+    """Make the function that calls `function` between the `begin` and the `finish` of `watch`.
+
+    Of two calls of `finish` the second does nothing: it is made where the first one raises what belongs to the program.
+    """
+    begin, finish = watch.begin, watch.finish
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return call(args, kwargs)
+        waiting = begin(args, kwargs)
+        if waiting is None:
+            return function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+            finish(waiting, result, None)
+            return result
+        except BaseException:
+            finish(waiting, None, sys.exc_info()[1])
+            raise
 
     return wrapper
 
 
 def awaited(function: Any, watch: Any) -> Any:
-    """Make the coroutine function that does around awaiting `function` what `watch` does around a call."""
+    """Make the coroutine function that awaits `function` between the `begin` and the `finish` of `watch`."""
+    begin, finish = watch.begin, watch.finish
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        waiting = watch.begin(args, kwargs)
+        waiting = begin(args, kwargs)
         if waiting is None:
             return await function(*args, **kwargs)
         result = None  # AG2 1.x reads its callers' variables, and one without a value costs it an exception.
         try:
             result = await function(*args, **kwargs)
+            finish(waiting, result, None)
+            return result
         except BaseException:
-            watch.finish(waiting, None, sys.exc_info()[1])
+            finish(waiting, None, sys.exc_info()[1])
             raise
-        watch.finish(waiting, result, None)
-        return result
 
     return wrapper
 
@@ -96,7 +111,7 @@ def noted(function: Any, note: Callable[..., None], switch: Patches) -> Any:
             try:
                 note(*args, **kwargs)
             except Exception as error:
-                report(note.__name__, error)
+                contain(note.__name__, error)
         return function(*args, **kwargs)
 
     return wrapper
@@ -109,32 +124,6 @@ class _Patch(NamedTuple):
     replacement: Any
 
 
-class _Redirection(NamedTuple):
-    function: Any
-    original: CodeType
-    replacement: CodeType
-    name: str
-    instead: str
-
-    def is_running(self) -> bool:
-        """Whether some thread is in the midst of the replacement."""
-        return any(
-            frame.f_code is self.replacement
-            for innermost in sys._current_frames().values()
-            for frame, _ in traceback.walk_stack(innermost)
-        )
-
-
-class _Alias:
-    """An attribute that is read for another one, by who was in the midst of reading it when everything was put back."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, owner: Any, kind: type[Any] | None = None) -> Any:
-        return self if owner is None else getattr(owner, self.name)
-
-
 class Patches:
     """What one installation replaced in AG2."""
 
@@ -142,8 +131,7 @@ class Patches:
         self.switch = native.Switch(current, report)
         self._patches: list[_Patch] = []
         self._functions: list[tuple[str, Any, Any]] = []
-        self._redirections: list[_Redirection] = []
-        self._overridable: list[tuple[type, str, Maker]] = []
+        self._overridable: list[tuple[type, str, inspect.Signature, Maker]] = []
         self._originals: dict[Any, Any] = {}
         self._awaited: list[ImportWatch] = []
         self._undoing: list[Callable[[], None]] = []
@@ -175,6 +163,8 @@ class Patches:
     def watch(self, target: str, body: Body, *, overrides: bool = False) -> None:
         """Watch a method, `module:Class.method`; with `overrides`, those of subclasses that override it too.
 
+        An override that takes other arguments than the method is left alone: it is watched where it calls the method.
+
         The body gets the name of the AG2 function first.
         """
         self.wrap(target, self.watcher(body), overrides=overrides)
@@ -204,14 +194,17 @@ class Patches:
         if found is None:
             return
         owner, name = found
-        if name not in vars(owner):
+        # A library may have put a class of its own in the place of one of Python's, as gevent does with `Thread`.
+        owner = next((cls for cls in owner.__mro__[:-1] if name in vars(cls)), None)
+        if owner is None:
             _missing(target)
             return
+        signature = inspect.signature(vars(owner)[name]) if overrides else None
         self._replace(owner, name, make)
-        if overrides:
-            self._overridable.append((owner, name, make))
+        if signature is not None:
+            self._overridable.append((owner, name, signature, make))
             for subclass in _subclasses(owner):
-                self._cover(subclass, name, make)
+                self._cover(subclass, name, signature, make)
 
     def add(self, target: str, make: Maker) -> None:
         """Give a class an attribute that it does not have itself: what `make` makes for the class."""
@@ -219,28 +212,11 @@ class Patches:
         if found is None:
             return
         owner, name = found
-        if name in vars(owner) and not isinstance(vars(owner)[name], _Alias):
+        if name in vars(owner):
             _missing(target)
             return
         setattr(owner, name, value := make(owner))
         self._patches.append(_Patch(owner, name, _ABSENT, value))
-
-    def redirect(self, target: str, name: str, instead: str) -> None:
-        """Have a method, `module:Class.method`, read the attribute `instead` wherever it reads the attribute `name`.
-
-        Everybody else reads `name` as ever, and at no cost. A method that there is not reads nothing.
-        """
-        found = self._find(target)
-        if found is None or not hasattr(*found):
-            return
-        function = inspect.unwrap(getattr(*found))
-        original = getattr(function, "__code__", None)
-        if original is None or name not in original.co_names:
-            _missing(f"{name} in {target}")
-            return
-        names = tuple(instead if one == name else one for one in original.co_names)
-        function.__code__ = replacement = original.replace(co_names=names)
-        self._redirections.append(_Redirection(function, original, replacement, name, instead))
 
     def wrap_function(self, target: str, make: Maker) -> None:
         """Replace a module's function, `module:function`, in every loaded module that knows it by that name.
@@ -282,21 +258,14 @@ class Patches:
                 undo()
         for name, original, wrapper in reversed(self._functions):
             _rebind(name, wrapper, original)
-        for redirection in self._redirections:
-            if redirection.function.__code__ is redirection.replacement:
-                redirection.function.__code__ = redirection.original
-        running = {each.instead: _Alias(each.name) for each in self._redirections if each.is_running()}
         for patch in reversed(self._patches):
             if vars(patch.owner).get(patch.name) is not patch.replacement:
                 continue
-            if patch.name in running:
-                setattr(patch.owner, patch.name, running[patch.name])
-            elif patch.original is _ABSENT:
+            if patch.original is _ABSENT:
                 delattr(patch.owner, patch.name)
             else:
                 setattr(patch.owner, patch.name, patch.original)
         self._functions.clear()
-        self._redirections.clear()
         self._patches.clear()
         self._overridable.clear()
         self._originals.clear()
@@ -316,12 +285,12 @@ class Patches:
         return owner, name
 
     def _cover_new(self, cls: type) -> None:
-        for base, name, make in self._overridable:
+        for base, name, signature, make in self._overridable:
             if issubclass(cls, base):
-                self._cover(cls, name, make)
+                self._cover(cls, name, signature, make)
 
-    def _cover(self, cls: type, name: str, make: Maker) -> None:
-        if name in vars(cls):
+    def _cover(self, cls: type, name: str, signature: inspect.Signature, make: Maker) -> None:
+        if name in vars(cls) and _takes_the_same(vars(cls)[name], signature):
             self._replace(cls, name, make)
 
     def _replace(self, owner: Any, name: str, make: Maker) -> None:
@@ -348,6 +317,29 @@ def is_whole(name: str) -> bool:
     """
     spec = getattr(sys.modules.get(name), "__spec__", None)
     return spec is not None and not getattr(spec, "_initializing", False)
+
+
+def _takes_the_same(override: Any, signature: inspect.Signature) -> bool:
+    """Whether an override can be called as AG2 calls the method with this signature.
+
+    It takes what the method requires at the same places, and requires nothing that the method does not know. Names may
+    differ, but none of the method's stands at another place.
+    """
+    if not inspect.isfunction(override):
+        return False
+    own = list(inspect.signature(override).parameters.values())
+    if any(one.kind is one.VAR_POSITIONAL for one in own):
+        return True
+    known = list(signature.parameters)
+    required = sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in _parameters(signature))
+    places = [one for one in own if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    is_moved = any(one.name in known and known.index(one.name) != place for place, one in enumerate(places))
+    wants_more = any(one.default is one.empty and one.name not in known for one in places[required:])
+    return required <= len(places) and not is_moved and not wants_more
+
+
+def _parameters(signature: inspect.Signature) -> Iterable[inspect.Parameter]:
+    return signature.parameters.values()
 
 
 def _rebind(name: str, old: Any, new: Any) -> None:

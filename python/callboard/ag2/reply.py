@@ -1,32 +1,34 @@
 """An agent replying: REPLY, and the REPLY_FUNCTIONs that it tries in turn.
 
-AG2 keeps reply functions in a list of each agent and compares them by identity (`exclude`,
-`replace_reply_func`, a program's own look at the list). So the list is left alone, and so is the attribute that
-holds it: `generate_reply` itself is made to read another one, which has watched functions in the place of the
-real ones while the agent replies. Everybody else sees the list as it is.
+AG2 keeps reply functions in a list of each agent and compares them (`exclude`, `replace_reply_func`, a program's own
+look at the list). So the list is left alone. While an agent replies, AG2's own readers of it, and nobody else, get a
+view of the list: the same entries in the same order, with a wrapper in the place of each function that equals it.
 
-What AG2 would do only to find out what is known here already, it is spared: it does not see functions that it would
-pass by, and where a function is for any agent (`[Agent, None]`, AG2's usual trigger) it sees the sender's own class
-for a trigger. `Agent` is a protocol, which Python asks for each of its members every time.
+    agent._reply_func_list -> ReplyFunctions.__get__
+        AG2's reader, during a reply -> _View, whose functions are wrappers
+        everybody else               -> the list
 
-Most reply functions decline at once. Those of AG2's own that may (`DECLINING`) are an `Attempt` without a span,
-told to the REPLY as a brief child when they return. Should one do something after all (call a model, ask a
+Most reply functions decline at once. Those of AG2's own that may (`DECLINING`) are an `Attempt` without a span, which
+is recorded as a brief child of the REPLY when they return. Should one do something after all (call a model, ask a
 human, print), it gets its span at that moment. Any other function gets one when it is called, and is a scope.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from callboard._load import native
 
 from . import groups, nested, swarm
 from .agents import AGENT
+from .faults import contain
 from .hooks import HOOKS
 from .patching import Patches, awaited, called, watched
+from .scope import current
 
 Reply: TypeAlias = native.Reply
 """An agent replying to a sender: a scope. `messages` is the history that it was given."""
@@ -34,43 +36,71 @@ Reply: TypeAlias = native.Reply
 Attempt: TypeAlias = native.Attempt
 """A reply function at work within a `Reply`. It has no span until it does something, or for good."""
 
+LIST = "_reply_func_list"
+READERS = ("generate_reply", "a_generate_reply", "_get_sync_funcs_to_skip_in_async_chat")
+"""The methods of AG2's that get the view."""
+
+# AG2's reply functions that decline at a glance, mostly. Each has a twin with `a_` before.
+DECLINING = (
+    "generate_oai_reply",
+    "generate_tool_calls_reply",
+    "generate_function_call_reply",
+    "check_termination_and_human_reply",
+)
+
 
 def install(patches: Patches) -> None:
     """Watch agents replying, and the reply functions as `generate_reply` reads them."""
     patches.watch(f"{AGENT}.generate_reply", HOOKS.reply(), overrides=True)
     patches.watch(f"{AGENT}.a_generate_reply", HOOKS.reply(), overrides=True)
-    patches.add(f"{AGENT}.{WATCHED_LIST}", lambda owner: Functions(owner, patches).attribute())
-    for reader in READERS:
-        patches.redirect(f"{AGENT}.{reader}", "_reply_func_list", WATCHED_LIST)
+    patches.add(f"{AGENT}.{LIST}", lambda owner: ReplyFunctions(owner, patches))
 
 
-class Functions:
-    """How the installed version of AG2 reads an agent's reply functions, and what stands in their place."""
+class ReplyFunctions:
+    """The attribute `_reply_func_list` of agents. The list itself stays where AG2 put it, in the agent's `__dict__`."""
 
     def __init__(self, owner: Any, patches: Patches) -> None:
-        self.is_coroutine = _coroutine_test(owner)
         self.patches = patches
+        self.is_coroutine = _coroutine_test(owner)
+        self.readers = {inspect.unwrap(vars(owner)[name]).__code__ for name in READERS if name in vars(owner)}
         self.groups = groups.run_functions()
         own = (vars(owner).get(prefix + name) for name in DECLINING for prefix in ("", "a_"))
-        self.own = [(one, self._tried(one, at_once=False), self.is_coroutine(one)) for one in own if one is not None]
-        """AG2's own functions are many agents': what stands in their place is made once."""
-        self.matching = _matching(owner)
+        self.own = {id(function): self._wrapped(function, at_once=False) for function in own if function is not None}
+        """The wrappers of AG2's own functions, by their ids: those belong to many agents, and are made once."""
 
-    def attribute(self) -> native.ReplyFunctions:
-        """Make the attribute of agents that AG2's readers read instead of the list."""
-        return native.ReplyFunctions(self.patches.switch, self.own, self._tried, self.matching)
+    def __get__(self, agent: Any, owner: type[Any] | None = None) -> Any:
+        try:
+            functions = vars(agent)[LIST]
+        except (KeyError, TypeError):  # TypeError: it is asked of the class.
+            name = f"type object {owner.__name__!r}" if agent is None and owner else f"{type(agent).__name__!r} object"
+            raise AttributeError(f"{name} has no attribute {LIST!r}") from None
+        reply = current.get()
+        if isinstance(reply, Reply) and reply.agent is agent and sys._getframe(1).f_code in self.readers:
+            return _View(functions, self)
+        return functions
 
-    def _tried(self, function: Any, *, at_once: bool = True) -> Any:
+    def __set__(self, agent: Any, functions: Any) -> None:
+        vars(agent)[LIST] = functions
+
+    def __delete__(self, agent: Any) -> None:
+        if vars(agent).pop(LIST, None) is None:
+            raise AttributeError(LIST)
+
+    def wrapper_of(self, function: Any) -> Any:
+        """Return what stands in the place of a function in the view."""
+        own = self.own.get(id(function))
+        return self._wrapped(function) if own is None else own
+
+    def _wrapped(self, function: Any, *, at_once: bool = True) -> _Wrapper:
         kind = type(function)
         name = getattr(function, "__name__", None) or kind.__name__
         module = getattr(function, "__module__", None) or kind.__module__
         is_coroutine = self.is_coroutine(function)
+        trial = native.Trial(self.patches.switch, HOOKS, name=name, module=module, at_once=at_once)
         inner = self._watched_within(function, name, is_coroutine)
-        trial = native.Trial(inner, self.patches.switch, HOOKS, name=name, module=module, at_once=at_once)
-        # A function, as AG2 looks at each one's kind, and at anything else's for longer than it runs.
-        in_its_place = awaited(inner, trial) if is_coroutine else called(trial)
-        in_its_place.__name__, in_its_place.__module__, in_its_place.__wrapped__ = name, module, function
-        return in_its_place
+        if is_coroutine:
+            return _AsyncWrapper(function, awaited(inner, trial))
+        return _Wrapper(function, called(inner, trial))
 
     def _watched_within(self, function: Any, name: str, is_coroutine: bool) -> Any:
         """Have a reply function that is a chat of its own watched as such, too."""
@@ -83,29 +113,68 @@ class Functions:
         return function
 
 
-WATCHED_LIST = "_callboard_reply_func_list"
-"""The attribute that AG2's readers of the list read."""
+class _View(Sequence[Any]):
+    """An agent's list of reply functions as AG2's readers see it: what changes in the list shows here too."""
 
-READERS = ("generate_reply", "a_generate_reply", "_get_sync_funcs_to_skip_in_async_chat")
+    __slots__ = ("_entries", "_functions")
 
-# AG2's reply functions that decline at a glance, mostly. Each has a twin with `a_` before.
-DECLINING = (
-    "generate_oai_reply",
-    "generate_tool_calls_reply",
-    "generate_function_call_reply",
-    "check_termination_and_human_reply",
-)
+    def __init__(self, entries: list[Any], functions: ReplyFunctions) -> None:
+        self._entries = entries
+        self._functions = functions
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._seen, self._entries)
+
+    def __getitem__(self, place: Any) -> Any:
+        entries = self._entries[place]
+        return list(map(self._seen, entries)) if isinstance(place, slice) else self._seen(entries)
+
+    def _seen(self, entry: Any) -> Any:
+        try:
+            return {**entry, "reply_func": self._functions.wrapper_of(entry["reply_func"])}
+        except Exception as error:
+            contain("a reply function", error)
+            return entry
 
 
-def _matching(owner: Any) -> tuple[type[Any], Any] | None:
-    """AG2's class `Agent` and its method that matches triggers, where it takes an agent's own class for as good."""
-    match = vars(owner).get("_match_trigger")
-    any_agent: Any = getattr(match, "__globals__", {}).get("Agent")
-    probe = object.__new__(owner)
-    with suppress(Exception):  # What this version of AG2 says of a probe, if it takes one.
-        if all(match(probe, trigger, probe) is True for trigger in (any_agent, [any_agent, None], owner)):
-            return any_agent, match
-    return None
+class _Wrapper:
+    """A reply function in the view: it equals the function, has its hash and attributes, and its calls are watched."""
+
+    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function, assigned=_OF_FUNCTIONS)
+        self._call = call
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        function: Any = self.__wrapped__
+        return bool(function == (other.__wrapped__ if isinstance(other, _Wrapper) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+
+_OF_FUNCTIONS = (*functools.WRAPPER_ASSIGNMENTS, "__code__", "__defaults__", "__kwdefaults__")
+"""What AG2 asks each function for as it looks at its kind; the other attributes are read from the function."""
+
+
+class _AsyncWrapper(_Wrapper):
+    """A coroutine function in the view. Both of AG2's ways to know one find that this is one."""
+
+    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
+        super().__init__(function, call)
+        if inspect.iscoroutinefunction(function) and hasattr(inspect, "markcoroutinefunction"):
+            inspect.markcoroutinefunction(self)  # It has no code of its own to tell it by where it is a `partial`.
+
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return await self._call(*args, **kwargs)
 
 
 def _coroutine_test(owner: Any) -> Callable[[Any], bool]:

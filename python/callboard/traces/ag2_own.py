@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from callboard import SpanContext, current_span
-from callboard.ag2.faults import logger, report
+from callboard.ag2.faults import contain, logger
 from callboard.ag2.patching import Patches
 
 from . import closures
@@ -44,7 +44,7 @@ def _watch_tracers(patches: Patches) -> None:
                     if instead is not None:
                         return instead
             except Exception as error:
-                report("AG2's own spans", error)
+                contain("AG2's own spans", error)
             return function(tracer, name, context, *args, **kwargs)
 
         return start_span

@@ -14,7 +14,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from callboard import SpanContext, SpanKind, current_span
-from callboard.ag2.faults import report
+from callboard.ag2.faults import contain
 from callboard.ag2.patching import Patches
 from callboard.ag2.scope import current, here
 
@@ -85,7 +85,7 @@ def _told(session: Any, given: dict[str, Any]) -> dict[str, Any]:
             headers.setdefault(HEADER, parent)
             return {**given, "headers": headers}
     except Exception as error:
-        report("a request's traceparent", error)
+        contain("a request's traceparent", error)
     return given
 
 
@@ -102,7 +102,7 @@ def tell(request: Any) -> None:
         if parent is not None and HEADER not in request.headers:
             request.headers[HEADER] = parent
     except Exception as error:
-        report("a request's traceparent", error)
+        contain("a request's traceparent", error)
 
 
 def traceparent() -> str | None:

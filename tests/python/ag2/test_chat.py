@@ -6,6 +6,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from autogen import ConversableAgent
 from conftest import speaker
 
 
@@ -118,3 +119,33 @@ def test_an_agent_that_chats_with_itself(recorder, traced, serve):
         jack.initiate_chat(jack, message="start", max_turns=2)
     rounds = recorder.root.only("chat").all("round")
     assert [[reply["ag2.reply"] for reply in one.all("reply")] for one in rounds] == [["a"], ["b", "c"]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_override_with_other_arguments(mode, recorder, traced, recwarn, caplog):
+    """It is a chat where it calls AG2's `initiate_chat`, whatever it takes itself."""
+
+    class Briefly(ConversableAgent):
+        def initiate_chat(self, message, peer=None):
+            return super().initiate_chat(peer, message=message, max_turns=1, silent=True)
+
+        async def a_initiate_chat(self, message, peer=None):
+            return await super().a_initiate_chat(peer, message=message, max_turns=1, silent=True)
+
+        def execute_function(self, name, func_call=None):
+            return super().execute_function(func_call)
+
+    with traced():
+        jack = Briefly("jack", llm_config=False, human_input_mode="NEVER", default_auto_reply="x")
+        emma = speaker("emma", None, default_auto_reply="Hi.")
+        begin = jack.initiate_chat if mode == "sync" else jack.a_initiate_chat
+        for given in ({"peer": emma}, {"message": "Hello.", "peer": emma}):
+            result = begin(*([] if "message" in given else ["Hello."]), **given)
+            result = result if mode == "sync" else await result
+            assert result.summary == "Hi."
+        jack.execute_function("double", func_call={"name": "double", "arguments": "{}"})
+    chats = recorder.root.all("chat")
+    assert [(one["ag2.agent.sender"], one["ag2.agent.recipient"]) for one in chats] == [("jack", "emma")] * 2
+    assert recorder.root.only("tool_call")["gen_ai.tool.name"] == "double"
+    assert not [warning for warning in recwarn if "callboard" in str(warning.message)]
+    assert not [record for record in caplog.records if record.name.startswith("callboard")]

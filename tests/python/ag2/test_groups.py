@@ -216,3 +216,117 @@ def test_a_manager_made_in_the_run_is_the_programs_after_it(recorder, traced):
     functions = [entry["reply_func"] for entry in manager._reply_func_list]
     assert GroupChatManager.run_chat in functions
     assert GroupChatManager.a_run_chat in functions
+
+
+class Calling(GroupChatManager):
+    """A manager whose reply functions call AG2's, by `super()`."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.replace_reply_func(GroupChatManager.run_chat, type(self).run_chat)
+        self.replace_reply_func(GroupChatManager.a_run_chat, type(self).a_run_chat)
+
+    def run_chat(self, messages=None, sender=None, config=None):
+        return super().run_chat(messages, sender, config)
+
+    async def a_run_chat(self, messages=None, sender=None, config=None):
+        return await super().a_run_chat(messages, sender, config)
+
+
+class CallingTheClass(Calling):
+    """As above, by the class, under the names that the caller likes."""
+
+    def run_chat(self, messages=None, sender=None, config=None):
+        return GroupChatManager.run_chat(self, messages=messages, sender=sender, config=config)
+
+    async def a_run_chat(self, messages=None, sender=None, config=None):
+        return await GroupChatManager.a_run_chat(self, messages=messages, sender=sender, config=config)
+
+
+class Resuming(Calling):
+    """As above, twice in one reply."""
+
+    def run_chat(self, messages=None, sender=None, config=None):
+        super().run_chat(messages, sender, config)
+        return super().run_chat(messages, sender, config)
+
+    async def a_run_chat(self, messages=None, sender=None, config=None):
+        await super().a_run_chat(messages, sender, config)
+        return await super().a_run_chat(messages, sender, config)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", [Calling, CallingTheClass, Resuming])
+async def test_a_manager_with_reply_functions_of_its_own(mode, kind, recorder, traced):
+    def managed(context):
+        ana, bea = (speaker(name, None, default_auto_reply=name) for name in ("ana", "bea"))
+        return ana, kind(
+            GroupChat([ana, bea], [], max_round=3, speaker_selection_method="round_robin"), llm_config=False
+        )
+
+    ana, manager = managed(untraced)
+    result = await chat(ana, manager, mode, message="one")
+    with traced():
+        ana, manager = managed(traced)
+        own = list(manager._reply_func_list)
+        watched = await chat(ana, manager, mode, message="one")
+        assert manager._reply_func_list == own
+    assert watched.chat_history == result.chat_history
+    assert all(not span.error for span in recorder.spans.values())
+    group_chat = recorder.root.only("group_chat")
+    a = "" if mode == "sync" else "a_"
+    assert group_chat["ag2.chat_function"] == f"{a}run_chat"
+    assert group_chat["ag2.agent.sender"] == "chat_manager"
+    assert group_chat["callboard.groupchat.opened_by"] == "ana"
+    assert group_chat["ag2.groupchat.termination"] == "Max rounds reached"
+    assert len(group_chat.all("round")) == (6 if kind is Resuming else 3)
+    assert group_chat.parent.kind == "reply_function"
+    assert [span.kind for span in recorder.root.all("summary")] == ["summary"]
+    assert recorder.root.only("summary").parent.kind == "chat"
+
+
+def test_a_function_that_runs_somebody_elses_group_chat(recorder, traced):
+    """The manager of the group chat is the one whose `run_chat` is called, not the one that replies."""
+    with traced():
+        ana, bea, cal = (speaker(name, None, default_auto_reply=name) for name in ("ana", "bea", "cal"))
+        manager = group([ana, bea], max_round=2)
+
+        def runs(recipient, messages=None, sender=None, config=None):
+            return manager.run_chat(messages, sender, manager.groupchat)
+
+        cal.register_reply([autogen.Agent, None], runs)
+        ana.initiate_chat(cal, message="one", max_turns=1)
+    group_chat = recorder.root.only("group_chat")
+    assert group_chat["ag2.agent.sender"] == "chat_manager"
+    assert group_chat.parent["ag2.reply_function"] == "runs"
+    assert len(group_chat.all("round")) == 2
+
+
+def test_a_group_that_a_program_fills_is_no_group_chat(recorder, traced):
+    with traced():
+        ana, bea = speaker("ana", None), speaker("bea", None)
+        group_chat = GroupChat([ana, bea], [])
+
+        def fills(recipient, messages=None, sender=None, config=None):
+            group_chat.append({"role": "user", "content": "one"}, ana)
+            return True, "filled"
+
+        bea.register_reply([autogen.Agent, None], fills)
+        ana.initiate_chat(bea, message="one", max_turns=1)
+    assert recorder.root.all("group_chat") == []
+
+
+def test_a_failure_in_a_managers_own_function(recorder, traced):
+    class Failing(Calling):
+        def run_chat(self, messages=None, sender=None, config=None):
+            super().run_chat(messages, sender, config)
+            raise KeyError("mine")
+
+    with traced():
+        ana, bea = (speaker(name, None, default_auto_reply=name) for name in ("ana", "bea"))
+        manager = Failing(
+            GroupChat([ana, bea], [], max_round=2, speaker_selection_method="round_robin"), llm_config=False
+        )
+        with pytest.raises(KeyError, match="mine"):
+            ana.initiate_chat(manager, message="one")
+    assert recorder.root.only("group_chat").error

@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import autogen
@@ -84,7 +85,7 @@ def test_put_back_in_the_midst_of_a_reply():
     assert emma.generate_reply(messages=question) == "Hi."
     callboard.uninstrument_ag2()
     assert emma.generate_reply(messages=question) == "Hi."
-    assert reply.WATCHED_LIST not in vars(ConversableAgent)
+    assert reply.LIST not in vars(ConversableAgent)
 
 
 def test_a_reply_reads_the_list_before_it_waits():
@@ -211,6 +212,25 @@ def test_every_hook_finds_its_place(caplog):
     assert [record.message for record in caplog.records] == []
 
 
+def test_every_hook_is_in_the_table_of_the_documents(monkeypatch):
+    table = (Path(__file__).parents[3] / "docs/ag2-hooks.md").read_text()
+    hooked = []
+    for method in ("watch", "wrap", "wrap_function", "note", "note_making", "add"):
+        original = getattr(Patches, method)
+
+        def kept(patches, target, *given, original=original, **named):
+            hooked.append((target, sys._getframe(1).f_globals["__name__"]))
+            return original(patches, target, *given, **named)
+
+        monkeypatch.setattr(Patches, method, kept)
+    callboard.instrument_ag2()
+    callboard.uninstrument_ag2()
+    ours = {target for target, module in hooked if module.startswith("callboard.ag2.") and "patching" not in module}
+    assert len(ours) > 25
+    for target in ours:
+        assert f"{target.split('.')[-1].split(':')[-1]}`" in table, target
+
+
 def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, caplog):
     """Each hook fails in turn; the program notices nothing, and the log tells each once."""
     faults._reported.clear()
@@ -223,7 +243,7 @@ def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serve, cap
     with traced():
         jack, emma = speaker("jack", None), speaker("emma", serve("one", "two"))
         emma.register_reply([autogen.Agent, None], lambda *_, **__: (False, None))
-        monkeypatch.setattr(reply.Functions, "_watched_within", broken)
+        monkeypatch.setattr(reply.ReplyFunctions, "_watched_within", broken)
         result = jack.initiate_chat(emma, message="Hello.", max_turns=2)
         assert callboard.current_span().kind == "workflow"
     assert result.summary == "two"

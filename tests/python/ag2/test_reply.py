@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 
@@ -196,20 +197,89 @@ def test_triggers_match_as_they_do_without(recorder, traced, asker):
     assert "not to be asked for" not in without or asker == "nobody"
 
 
-def test_triggers_of_any_agent_are_met_at_a_glance(traced):
-    def checks_of_protocols():
+def test_ag2_checks_and_reads_as_often_as_without(traced):
+    """Each `isinstance`, each matched trigger and each property that AG2 reads of an agent."""
+
+    def made_by_ag2(asynchronous):
         emma, jack = speaker("emma", None), speaker("jack", None)
+        emma.register_reply([Agent, None], yes)
+        emma.register_reply("nobody", yes)
+        emma.register_reply(lambda sender: False, yes)
         called = []
-        sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
+
+        def look(frame, event, _):
+            caller = frame.f_back
+            while caller is not None and caller.f_globals.get("__name__") in ("typing", "functools", "abc"):
+                caller = caller.f_back
+            is_ag2s = caller is not None and caller.f_globals.get("__name__", "").startswith("autogen")
+            if event == "call" and is_ag2s:
+                called.append(frame.f_code.co_name)
+
+        sys.setprofile(look)
         try:
-            emma.generate_reply(messages=QUESTION, sender=jack)
+            if asynchronous:
+                asyncio.run(emma.a_generate_reply(messages=QUESTION, sender=jack))
+            else:
+                emma.generate_reply(messages=QUESTION, sender=jack)
         finally:
             sys.setprofile(None)
-        return called.count(("call", "__instancecheck__"))
+        looked = (
+            "__instancecheck__",
+            "_match_trigger",
+            "name",
+            "description",
+            "system_message",
+            "is_coroutine_callable",
+        )
+        return {name: called.count(name) for name in looked}
 
-    without = checks_of_protocols()
+    for asynchronous in (False, True):
+        without = made_by_ag2(asynchronous)
+        assert without["__instancecheck__"] and without["_match_trigger"]
+        with traced():
+            assert made_by_ag2(asynchronous) == without
+
+
+def test_the_view_is_for_ag2s_readers_alone(traced):
+    """It has the length, the order and the triggers of the list, and functions that equal and hash like the real ones."""
+    seen = []
+
+    class Watching(ConversableAgent):
+        def _match_trigger(self, trigger, sender):
+            reader = sys._getframe(1)
+            if reader.f_code.co_name == "generate_reply":
+                seen.append((reader.f_locals["reply_func_tuple"], self._reply_func_list))
+            return False
+
+    emma = Watching("emma", llm_config=False, human_input_mode="NEVER")
+    emma.register_reply([Agent, None], yes)
+    own = emma._reply_func_list
     with traced():
-        assert checks_of_protocols() <= without - 2 * 3, "two for each function that is tried"
+        emma.generate_reply(messages=QUESTION)
+        assert emma._reply_func_list is own
+    viewed = [entry for entry, _ in seen]
+    assert all(asked is own for _, asked in seen)
+    plain = [entry for entry in own if not inspect.iscoroutinefunction(entry["reply_func"])]
+    assert len(viewed) == len(plain)
+    for entry, real in zip(viewed, plain, strict=True):
+        wrapper, function = entry["reply_func"], real["reply_func"]
+        assert wrapper is not function
+        assert wrapper == function and function == wrapper and hash(wrapper) == hash(function)
+        assert wrapper in [function] and {function: 1}[wrapper] == 1
+        assert (wrapper.__name__, wrapper.__module__) == (function.__name__, function.__module__)
+        assert {key: value for key, value in entry.items() if key != "reply_func"} == {
+            key: value for key, value in real.items() if key != "reply_func"
+        }
+        assert entry["trigger"] is real["trigger"]
+
+
+def test_ag2s_code_stays_as_it_is(traced):
+    functions = [value for value in vars(ConversableAgent).values() if inspect.isfunction(value)]
+    codes = [function.__code__ for function in functions]
+    with traced():
+        speaker("emma", None).generate_reply(messages=QUESTION)
+        assert [function.__code__ for function in functions] == codes
+        assert all(now is before for now, before in zip((f.__code__ for f in functions), codes, strict=True))
 
 
 def test_a_class_that_matches_triggers_itself(recorder, traced):

@@ -3,6 +3,9 @@
 //! One that declines is told as a brief child of the REPLY when it returns: it costs no span of its own. Should it do
 //! something after all, it gets its span at that moment, with the time at which it began.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use callboard_core::time::{Clock, SystemClock};
 use callboard_core::{Attribute, Key, SpanKind};
 use pyo3::intern;
@@ -13,23 +16,24 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::reply::Reply;
 use super::scope::Scope;
 use super::{Hooks, keys};
+use crate::exit;
 use crate::given::AttributeList;
+use crate::guard::{lock, quietly};
 use crate::span::SpanContext;
 use crate::value::to_value;
-use crate::watch::{Switch, value_of};
+use crate::watch::Switch;
 
 /// What a fault in here is reported as.
 const WHAT: &str = "a reply function";
 
-/// A reply function that is tried: called with an agent, `messages` and more, it returns whether it replied, and what.
+/// A reply function that is tried: called with an agent, `messages` and more, it returns whether it replied, and what. `begin`
+/// and `finish` go around each call, or around awaiting it.
 ///
 /// Args:
-///     function: what is called; for a coroutine function, `begin` and `finish` go around awaiting it.
-///     name, module: what it is called, and where it is from.
+///     name, module: what the function is called, and where it is from.
 ///     at_once: whether its span is opened when it is called.
 #[pyclass(module = "callboard", frozen)]
 pub(crate) struct Trial {
-    function: Py<PyAny>,
     switch: Py<Switch>,
     hooks: Py<Hooks>,
     named: [Attribute; 2],
@@ -47,14 +51,16 @@ pub(crate) struct Attempt {
     #[pyo3(get)]
     started_ns: u64,
     span: PyOnceLock<Py<SpanContext>>,
+    /// What ends with the attempt, beside its span.
+    ending: Mutex<Option<Py<PyAny>>>,
+    is_finished: AtomicBool,
 }
 
 #[pymethods]
 impl Trial {
     #[new]
-    #[pyo3(signature = (function, switch, hooks, *, name, module, at_once))]
+    #[pyo3(signature = (switch, hooks, *, name, module, at_once))]
     fn new(
-        function: Py<PyAny>,
         switch: Py<Switch>,
         hooks: Py<Hooks>,
         name: &Bound<'_, PyAny>,
@@ -63,27 +69,7 @@ impl Trial {
     ) -> Self {
         let of = |key, value| (Key::from_static(key), to_value(value));
         let named = [of(keys::REPLY_FUNCTION, name), of(keys::REPLY_MODULE, module)];
-        Self { function, switch, hooks, named, at_once }
-    }
-
-    /// Calls the function, tried.
-    #[pyo3(signature = (arguments, named))]
-    fn call<'py>(
-        slf: &Bound<'py, Self>,
-        arguments: &Bound<'py, PyTuple>,
-        named: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let function = slf.get().function.bind(py);
-        let Some(attempt) = Self::begin(slf, arguments, named)? else {
-            return function.call(arguments, named);
-        };
-        let outcome = function.call(arguments, named);
-        match &outcome {
-            Ok(result) => slf.get().finish(&attempt, Some(result), None),
-            Err(error) => slf.get().finish(&attempt, None, Some(&value_of(py, error))),
-        }
-        outcome
+        Self { switch, hooks, named, at_once }
     }
 
     /// The attempt, which is what is going on from now on. None where no agent is replying.
@@ -93,6 +79,7 @@ impl Trial {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, Attempt>>> {
+        let Some(_inside) = exit::enter() else { return Ok(None) };
         let (py, trial) = (slf.py(), slf.get());
         let switch = trial.switch.get();
         if switch.current(py).is_none() {
@@ -110,6 +97,8 @@ impl Trial {
             messages,
             started_ns: SystemClock.monotonic_ns(),
             span: PyOnceLock::new(),
+            ending: Mutex::default(),
+            is_finished: AtomicBool::new(false),
         };
         let attempt = Bound::new(py, (attempt, Scope))?;
         if trial.at_once {
@@ -121,16 +110,21 @@ impl Trial {
         Ok(Some(attempt))
     }
 
-    /// Leaves the attempt, and tells how it went.
+    /// Leaves the attempt, and records how it went. A second call does nothing.
     #[pyo3(signature = (attempt, result, error))]
     fn finish<'py>(
         &self,
         attempt: &Bound<'py, Attempt>,
         result: Option<&Bound<'py, PyAny>>,
         error: Option<&Bound<'py, PyAny>>,
-    ) {
+    ) -> PyResult<()> {
+        let Some(_inside) = exit::enter() else { return Ok(()) };
+        if attempt.get().is_finished.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         let (py, switch) = (attempt.py(), self.switch.get());
         let reply = attempt.get().reply.bind(py);
+        let ended = attempt.get().end_what_is_within(py, error);
         if self.at_once {
             switch.leave(attempt.as_any(), reply.as_any());
         } else {
@@ -139,12 +133,12 @@ impl Trial {
         if error.is_some() {
             attempt.get().opened(attempt);
         }
-        if let Err(failure) = self.tell(py, attempt.get(), result) {
-            switch.report(py, WHAT, failure);
-        }
+        let told = self.tell(py, attempt.get(), result);
         if let Some(span) = attempt.get().span.get(py) {
             SpanContext::end(span.bind(py), error);
         }
+        ended.or_else(|failure| switch.report(py, WHAT, failure))?;
+        told.or_else(|failure| switch.report(py, WHAT, failure))
     }
 }
 
@@ -222,6 +216,13 @@ impl Attempt {
         self.reply.clone_ref(py)
     }
 
+    /// Has something end with the attempt: its `end` is called with the error that the function raised, or None.
+    fn end_with(&self, ending: Py<PyAny>) {
+        let before = lock(&self.ending).replace(ending);
+        // Without the lock: what is dropped may run Python code.
+        drop(before);
+    }
+
     /// Where something is recorded while a span is current: in that one, or in the attempt's own.
     #[pyo3(name = "opened")]
     fn open<'py>(slf: &Bound<'py, Self>, span: Bound<'py, SpanContext>) -> Bound<'py, SpanContext> {
@@ -230,6 +231,12 @@ impl Attempt {
 }
 
 impl Attempt {
+    fn end_what_is_within(&self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let ending = lock(&self.ending).take();
+        let Some(ending) = ending else { return Ok(()) };
+        ending.bind(py).call_method1(intern!(py, "end"), (error,)).map(drop)
+    }
+
     /// Where something is recorded while `span` is current: in the attempt's own span, if it is what happens there.
     pub(super) fn opened_under<'py>(
         &self,
@@ -254,7 +261,9 @@ impl Attempt {
             match self.open_span(py) {
                 // Opening it may have run the program's code, which may have opened it meanwhile.
                 Ok(span) => drop(self.span.set(py, span)),
-                Err(error) => self.trial.get().switch.get().report(py, WHAT, error),
+                Err(error) => {
+                    quietly(py, self.trial.get().switch.get().report(py, WHAT, error));
+                }
             }
         }
         self.span.get(py).map(|span| span.clone_ref(py))

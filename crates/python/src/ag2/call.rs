@@ -1,4 +1,4 @@
-//! A model being called: the scope of what happens meanwhile, and the hooks that tell it of the service.
+//! A model being called: the scope of what happens meanwhile. The hooks in `callboard/ag2/llm.py` note here how the call goes.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -6,17 +6,15 @@ use callboard_core::time::{Clock, SystemClock};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::PyList;
 use smallvec::SmallVec;
 
-use super::Hooks;
 use super::llm::Asked;
-use super::reading::{entry, field, in_words, or_none, truthy};
+use super::reading::{field, in_words};
 use super::scope::Scope;
 use super::usage::Usage;
 use crate::guard::lock;
 use crate::span::SpanContext;
-use crate::watch::{Begun, Call, Hook, Outcome, Switch};
 
 /// A model being called. It is a scope.
 #[pyclass(module = "callboard", frozen, extends = Scope)]
@@ -62,11 +60,37 @@ impl ModelCall {
         self.streamed.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
     }
 
+    /// Notes that a configuration is tried. Returns the agent's name where another one was tried before it; else None.
+    fn try_next(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let mut progress = self.progress();
+        let is_first = !std::mem::replace(&mut progress.is_tried, true);
+        let asked = progress.asked.as_ref().filter(|_| !is_first);
+        asked.map(|asked| asked.agent_name.clone_ref(py))
+    }
+
     /// Notes that a service is asked now.
     fn ask(&self) {
         let now = SystemClock.monotonic_ns();
         let mut progress = self.progress();
         (progress.asked_ns, progress.first_chunk_ns) = (now, None);
+    }
+
+    /// Notes that a service could not be asked, or failed.
+    fn fail(&self, client: Py<PyAny>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let failure = Failure { client, in_words: in_words(error)? };
+        self.progress().failures.push(failure);
+        Ok(())
+    }
+
+    /// Notes what an answer used, as AG2 counts it.
+    fn count(
+        &self,
+        actual: Option<Bound<'_, PyAny>>,
+        total: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let usage = Usage::told(actual, total)?;
+        self.progress().usages.push(usage);
+        Ok(())
     }
 
     /// Notes that a piece of a streamed answer is there.
@@ -121,96 +145,6 @@ impl ModelCall {
         };
         let is_any = !texts.is_empty();
         is_any.then(|| intern!(py, "").call_method1(intern!(py, "join"), (texts,))).transpose()
-    }
-}
-
-/// The model call that this happens in, where nothing else is going on within it.
-fn innermost<'py>(switch: &Switch, py: Python<'py>) -> Option<Bound<'py, ModelCall>> {
-    switch.scope(py)?.cast_into().ok()
-}
-
-/// Watches `OpenAIWrapper._construct_create_params(create_config, extra_kwargs)`, which AG2 calls once for each
-/// configuration that it tries. The budget was asked for the first; it is asked for each that a call falls back to.
-pub(super) struct FallingBack(pub(super) Py<Hooks>);
-
-impl Hook for FallingBack {
-    fn what(&self) -> &'static str {
-        "fallback"
-    }
-
-    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
-        let py = call.py();
-        let Some(model) = innermost(call.switch, py) else { return Ok(None) };
-        let agent_name = {
-            let mut progress = model.get().progress();
-            let is_first = !std::mem::replace(&mut progress.is_tried, true);
-            let asked = progress.asked.as_ref().filter(|_| !is_first);
-            asked.map(|asked| asked.agent_name.bind(py).clone())
-        };
-        let config = call.argument(1, intern!(py, "create_config"));
-        if let Some((agent_name, config)) = agent_name.zip(config) {
-            let name = or_none(py, truthy(entry(&config, intern!(py, "model"))?)?);
-            let ledger_of = &self.0.get().counting.ledger_of;
-            SpanContext::ask_budget(model.get().its_span(py), ledger_of, &agent_name, &name)?;
-        }
-        Ok(None)
-    }
-
-    fn finish(&self, _: &Switch, _: &Bound<'_, PyAny>, _: Outcome<'_, '_>) -> PyResult<()> {
-        Ok(())
-    }
-}
-
-/// Watches `OpenAIClient.create`: when a configuration's service was asked, and whether that failed.
-pub(super) struct Attempting;
-
-impl Hook for Attempting {
-    fn what(&self) -> &'static str {
-        "attempt"
-    }
-
-    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
-        let Some(model) = innermost(call.switch, call.py()) else { return Ok(None) };
-        model.get().ask();
-        let state = PyTuple::new(call.py(), [model.as_any(), &call.positional(0)?])?;
-        Ok(Some(Begun { state: state.into_any(), span: None }))
-    }
-
-    fn finish(
-        &self,
-        _switch: &Switch,
-        begun: &Bound<'_, PyAny>,
-        outcome: Outcome<'_, '_>,
-    ) -> PyResult<()> {
-        let Outcome::Raised(error) = outcome else { return Ok(()) };
-        let (call, client): (Bound<'_, ModelCall>, Py<PyAny>) = begun.extract()?;
-        let failure = Failure { client, in_words: in_words(error)? };
-        call.get().progress().failures.push(failure);
-        Ok(())
-    }
-}
-
-/// Watches `OpenAIWrapper._update_usage(actual_usage, total_usage)`: what an answer used.
-pub(super) struct Using;
-
-impl Hook for Using {
-    fn what(&self) -> &'static str {
-        "usage"
-    }
-
-    fn begin<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Begun<'py>>> {
-        let py = call.py();
-        if let Some(model) = innermost(call.switch, py) {
-            let actual = call.argument(1, intern!(py, "actual_usage"));
-            let total = call.argument(2, intern!(py, "total_usage"));
-            let usage = Usage::told(actual, total)?;
-            model.get().progress().usages.push(usage);
-        }
-        Ok(None)
-    }
-
-    fn finish(&self, _: &Switch, _: &Bound<'_, PyAny>, _: Outcome<'_, '_>) -> PyResult<()> {
-        Ok(())
     }
 }
 

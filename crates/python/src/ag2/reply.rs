@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use callboard_core::{Attribute, SpanKind, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::agents::{Named, id_of, put_sender_and_recipient};
 use super::attempt::Attempt;
@@ -30,15 +30,10 @@ pub(crate) struct Reply {
     sender: Py<PyAny>,
     #[pyo3(get)]
     messages: Py<PyAny>,
-    /// The functions that are not to be tried.
-    exclude: Mutex<Option<Py<PyAny>>>,
     /// The function that is being tried, where that is no scope.
     trying: Mutex<Option<Py<Attempt>>>,
-    pub(super) is_async: bool,
     /// Who replies to whom, as the run's rules have it recorded.
     pub(super) about: Vec<Attribute>,
-    /// What stands in the place of functions that are not AG2's own, by their ids: the same for the whole reply.
-    pub(super) watched: Py<PyDict>,
     /// Whose history the messages are.
     owner: Py<PyTuple>,
     hooks: Py<Hooks>,
@@ -57,25 +52,8 @@ impl Reply {
         self.span.bind(py)
     }
 
-    pub(super) fn is_by(&self, agent: &Bound<'_, PyAny>) -> bool {
-        self.agent.is(agent)
-    }
-
-    pub(super) fn sender<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.sender.bind(py)
-    }
-
     pub(super) fn sender_id(&self, py: Python<'_>) -> usize {
         id_of(self.sender.bind(py))
-    }
-
-    /// Whether a function is not to be tried.
-    pub(super) fn excludes(&self, function: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let py = function.py();
-        let slot = lock(&self.exclude);
-        let exclude = slot.as_ref().map(|exclude| exclude.bind(py).clone());
-        drop(slot);
-        exclude.map_or(Ok(false), |exclude| exclude.contains(function))
     }
 
     /// Says which function is being tried from now on.
@@ -102,14 +80,6 @@ impl Reply {
             Some(attempt) => attempt.get().opened_under(&attempt, span),
             None => span,
         }
-    }
-
-    fn set_exclude(&self, exclude: Option<Bound<'_, PyAny>>) {
-        let mut slot = lock(&self.exclude);
-        let before = std::mem::replace(&mut *slot, exclude.map(Bound::unbind));
-        drop(slot);
-        // Without the lock: what is let go of may run Python code.
-        drop(before);
     }
 
     /// Adds messages as one value, which shares what the agent's earlier ones hold.
@@ -148,8 +118,7 @@ impl Hook for Replying {
         let (py, hooks) = (call.py(), self.0.get());
         let asked = Asked::by(call)?;
         let outer = call.switch.scope(py).unwrap_or_else(|| py.None().into_bound(py));
-        if let Some(reply) = overriding(&outer, &asked.agent) {
-            reply.get().set_exclude(asked.exclude);
+        if is_overriding(&outer, &asked.agent) {
             return Ok(None);
         }
         let chat = hooks.chat(call.switch, py)?;
@@ -180,15 +149,12 @@ impl Hook for Replying {
         drop(attributes);
         let reply = Reply {
             span: span.clone().unbind(),
-            is_async: asked.function.to_str()?.starts_with("a_"),
             agent: asked.agent.unbind(),
             outer: outer.unbind(),
             sender: asked.sender.unbind(),
             messages: messages.unbind(),
-            exclude: Mutex::new(asked.exclude.map(Bound::unbind)),
             trying: Mutex::default(),
             about,
-            watched: PyDict::new(py).unbind(),
             owner: owner.unbind(),
             hooks: self.0.clone_ref(py),
         };
@@ -203,8 +169,9 @@ impl Hook for Replying {
         outcome: Outcome<'_, '_>,
     ) -> PyResult<()> {
         let py = begun.py();
-        let Outcome::Returned(result) = outcome else { return Ok(()) };
         let reply = begun.cast::<Reply>()?.get();
+        reply.set_trying(None);
+        let Outcome::Returned(result) = outcome else { return Ok(()) };
         let said = self.0.get().by_reference(result)?;
         let messages = reply.messages.bind(py).clone();
         let context = reply.context(py).get();
@@ -222,7 +189,6 @@ struct Asked<'py> {
     agent: Bound<'py, PyAny>,
     messages: Option<Bound<'py, PyAny>>,
     sender: Bound<'py, PyAny>,
-    exclude: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Asked<'py> {
@@ -234,7 +200,6 @@ impl<'py> Asked<'py> {
             agent: call.positional(0)?,
             messages: call.argument(1, intern!(py, "messages")),
             sender: sender.unwrap_or_else(|| py.None().into_bound(py)),
-            exclude: call.argument(3, intern!(py, "exclude")),
         })
     }
 
@@ -263,15 +228,13 @@ fn about(
     attributes.into_kept()
 }
 
-/// The reply whose `generate_reply`, an override, calls the one that it overrides.
-fn overriding<'py>(
-    scope: &Bound<'py, PyAny>,
-    agent: &Bound<'py, PyAny>,
-) -> Option<Bound<'py, Reply>> {
-    let reply = scope.cast::<Reply>().ok().filter(|reply| reply.get().is_by(agent))?.clone();
-    let span = current_span(scope.py())?;
-    let is_innermost = reply.get().span.is(&span) && lock(&reply.get().trying).is_none();
-    is_innermost.then_some(reply)
+/// Whether an override of `generate_reply` calls the one that it overrides.
+fn is_overriding(scope: &Bound<'_, PyAny>, agent: &Bound<'_, PyAny>) -> bool {
+    let Ok(reply) = scope.cast::<Reply>() else { return false };
+    let reply = reply.get();
+    reply.agent.is(agent)
+        && lock(&reply.trying).is_none()
+        && current_span(scope.py()).is_some_and(|span| reply.span.is(&span))
 }
 
 /// The number of a reply in a chat that has no rounds.

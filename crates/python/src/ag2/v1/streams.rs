@@ -16,7 +16,6 @@ use super::events::{Messages, Said, system_message};
 use crate::content::recorded;
 use crate::guard::{lock, quietly};
 use crate::history::Newest;
-use crate::identity::count_same;
 use crate::span::RunOwner;
 
 /// The streams that were read.
@@ -219,7 +218,10 @@ impl<'py> Events<'py> {
     /// How many at the beginning are these very ones.
     fn count_same(&self, known: impl Iterator<Item = *mut ffi::PyObject>) -> usize {
         match self {
-            Self::List(events) => count_same(events, known),
+            Self::List(events) => {
+                let same = |(event, known): &(Bound<'_, PyAny>, _)| event.as_ptr() == *known;
+                events.iter().zip(known).take_while(same).count()
+            }
             Self::Tuple(events) => {
                 let same = |(event, known): &(Borrowed<'_, '_, PyAny>, _)| event.as_ptr() == *known;
                 events.iter_borrowed().zip(known).take_while(same).count()
