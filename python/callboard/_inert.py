@@ -29,6 +29,9 @@ class SpanContext:
     ended = True
     ended_at = None
     error = None
+    _run_id = None
+    _previous = None
+    _is_carried = False
 
     def __init__(
         self,
@@ -343,6 +346,9 @@ class InstrumentationManager:
     def _flush_on_leaving(self, timeout: float) -> bool:
         return True
 
+    def _shutdown_on_leaving(self, timeout: float) -> bool:
+        return True
+
     def _exports(self) -> bool:
         return False
 
@@ -430,6 +436,14 @@ class MermaidDiagramProvider:
 
     def _repr_html_(self) -> str:
         return ""
+
+
+def ask_generators(asked: bool) -> None:
+    """Do nothing."""
+
+
+def generator_of(frame: object) -> None:
+    """Give None."""
 
 
 def current_span() -> SpanContext | None:

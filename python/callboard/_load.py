@@ -22,8 +22,8 @@ else:
             raise
         from . import _inert as native
 
-EXIT_SECONDS = 10.0
-"""How long the interpreter's exit waits for providers at the most."""
+EXIT_SECONDS = 5.0
+"""How long the interpreter's exit waits for providers at the most, those left out that a context waited for in vain."""
 
 process_lock = RLock()
 """Held while callboard changes what all threads share: its own modules, as they are imported, and AG2's.

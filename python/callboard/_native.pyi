@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import datetime
 from os import PathLike
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, final
 
 from typing_extensions import Self
@@ -345,6 +345,15 @@ class SpanContext:
     @property
     def ended(self) -> bool:
         """Whether the span has ended, or never was one of a run here."""
+    @property
+    def _run_id(self) -> str | None:
+        """The id of the root of the run that the span is in; None where it belongs to no run here."""
+    @property
+    def _previous(self) -> SpanContext | None:
+        """What was current when this span became current."""
+    @property
+    def _is_carried(self) -> bool:
+        """Whether some span of the run was activated: made current elsewhere than where it began."""
     def start_child(
         self,
         kind: SpanKind | str,
@@ -478,7 +487,9 @@ class InstrumentationManager:
         False: it took longer, and goes on in the background.
         """
     def _flush_on_leaving(self, timeout: float) -> bool:
-        """As `flush`, at the end of a context; short where the last such wait was in vain."""
+        """As `flush`, at the end of a context, without a wait for a provider that was waited for in vain before."""
+    def _shutdown_on_leaving(self, timeout: float) -> bool:
+        """As `shutdown`, at the program's end; without a wait for a provider that a context waited for in vain."""
     def shutdown(self, timeout: float = 10.0) -> bool:
         """Deliver what is left and shut the providers down; nothing is recorded afterwards.
 
@@ -614,6 +625,12 @@ class MermaidDiagramProvider:
     def participants(self) -> dict[str, str]:
         """The agents that take part, in the diagram's order; each name stands under itself."""
     def _repr_html_(self) -> str: ...
+
+def ask_generators(asked: bool) -> None:
+    """Have `callboard._generators` asked which span is current, or no longer."""
+
+def generator_of(frame: FrameType) -> object | None:
+    """The generator or coroutine that a frame is of; None where the interpreter does not say."""
 
 def current_span() -> SpanContext | None:
     """The span current in this context; None where no run is."""

@@ -1,6 +1,7 @@
 """The bridge to the OpenTelemetry API's context. Imported by the native half, and only where that package is loaded.
 
-A span comes through here once somebody asks within it for OpenTelemetry's current context: as a rule, never.
+A span comes through here once somebody asks within it for OpenTelemetry's current context: as a rule, never. The object
+that keeps OpenTelemetry's context is replaced while runs are open, and put back when the last one ends.
 """
 
 from __future__ import annotations
@@ -76,13 +77,18 @@ class Elsewhere:
     set = staticmethod(context.attach)
 
 
-def kept() -> tuple[ContextVar[Context] | type[Elsewhere], bool]:
-    """Tell what has the current context, and whether OpenTelemetry asks for our span in it: if it can, from now on."""
+Replacement = tuple[object, Runtime]
+"""What keeps OpenTelemetry's context, and what is to keep it while runs are open."""
+
+
+def bridge() -> tuple[ContextVar[Context] | type[Elsewhere], Replacement | None]:
+    """Find what has OpenTelemetry's current context, and what to replace so that it has callboard's span in it.
+
+    Nothing is to be replaced where OpenTelemetry keeps its context in another way than usual.
+    """
     context.get_current()  # Chooses how it is kept, where nobody did.
     runtime = getattr(context, "_RUNTIME_CONTEXT", None)
-    is_usual = type(runtime) in (ContextVarsRuntimeContext, Runtime)
-    variable = getattr(runtime, "_current_context", None) if is_usual else None
-    if not isinstance(variable, ContextVar):
-        return Elsewhere, False
-    context._RUNTIME_CONTEXT = Runtime(variable)
-    return variable, True
+    kept = getattr(runtime, "_current_context", None)
+    if type(runtime) is not ContextVarsRuntimeContext or not isinstance(kept, ContextVar):
+        return Elsewhere, None
+    return kept, (runtime, Runtime(kept))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from . import _generators
 from ._load import native
 from .budget import ledger_of
 from .content import policy
@@ -25,6 +28,9 @@ class telemetry_context:
 
     Entering starts the run and instruments AG2; leaving ends every span that is still open, and hands everything to the
     providers. ``async with`` does the same. An exception of the program passes unchanged, and is recorded.
+
+    A generator may open a run: the run is current in the generator's steps, and not between them. `step` makes the run
+    current somewhere else.
 
     Args:
         manager: what records the run.
@@ -75,14 +81,20 @@ class telemetry_context:
             rules = policy(capture_content, manager.redact if redact is None else redact)
             self._given = (rules, traceparent)
         self._roots: list[SpanContext] = []
+        self._warns = True
 
     def __enter__(self) -> InstrumentationManager:
         acquire()
+        from .ag2.faults import guard  # here, as it imports logging
+
+        self._guard = guard
         if self._given:
             root = self._manager._start_trace_under(self._name, self._attributes, *self._given)
         else:
             root = self._manager.start_trace(self._name, self._attributes)
         self._roots.append(root)
+        with self._guard("a context"):
+            _generators.opened(root, sys._getframe())
         ledger_of(root)  # A budget's seconds count from here.
         return self._manager
 
@@ -94,6 +106,15 @@ class telemetry_context:
     ) -> None:
         self._leave(error)
         self._manager._flush_on_leaving(EXIT_FLUSH_SECONDS)
+
+    def step(self) -> _Step:
+        """Make the run current in a ``with`` block, in whatever thread or task: ``with run.step():``.
+
+        ``run`` is the context object itself, ``run = telemetry_context(manager)``, which is entered and not left yet.
+        A step is for code in which the run is not current by itself: the handler of a request whose dependency entered
+        the context, or what happens between two steps of a generator. Outside of the run it does nothing.
+        """
+        return _Step(self._roots[-1] if self._roots else None)
 
     async def __aenter__(self) -> InstrumentationManager:
         return self.__enter__()
@@ -120,9 +141,31 @@ class telemetry_context:
             await asyncio.wait([flushed], timeout=EXIT_FLUSH_SECONDS)
 
     def _leave(self, error: BaseException | None) -> None:
-        if self._roots:
-            self._roots.pop().end(error)
-            release()
+        if not self._roots:
+            return
+        root = self._roots.pop()
+        with self._guard("a context"):
+            if self._warns and _generators.is_elsewhere(root):
+                _generators.warn_of_elsewhere()
+        root.end(error)
+        with self._guard("a context"):
+            _generators.closed(root)
+        release()
+
+
+class _Step:
+    """See `telemetry_context.step`."""
+
+    def __init__(self, root: SpanContext | None) -> None:
+        self._activation = None if root is None else root.activate()
+
+    def __enter__(self) -> None:
+        if self._activation is not None:
+            self._activation.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        if self._activation is not None:
+            self._activation.__exit__(None, None, None)
 
 
 def _with_marks(attributes: Any, session: Any, user: Any, tags: Any) -> Any:

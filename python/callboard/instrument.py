@@ -5,6 +5,8 @@ A failure here costs the telemetry, never the program.
 
 from __future__ import annotations
 
+import sys
+
 from ._load import process_lock
 
 TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
@@ -53,6 +55,8 @@ def acquire() -> None:
 
 def release() -> None:
     """A run ended; the last one to end takes the instrumentation back."""
+    if sys.is_finalizing():  # A generator that is closed now ends its run when the modules are gone, AG2's too.
+        return
     try:
         with process_lock:
             for installation in _installations():

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -113,6 +114,19 @@ def test_a_span_ends_once() -> None:
         assert current_span() is outer
     assert recorder.ended() == ["chat", "workflow"]
     assert recorder.named("set_span_attribute") == recorder.named("record_event") == []
+
+
+def test_a_span_that_ended_is_kept_by_nothing() -> None:
+    manager, _ = recorded()
+    with telemetry_context(manager) as telemetry:
+        root = current_span()
+        span = telemetry.start_span("span")
+        reference = weakref.ref(span)
+        span.end()
+        held = {variable.name: value for variable, value in contextvars.copy_context().items()}
+        assert held["callboard_current_span"] is root
+        del span
+        assert reference() is None
 
 
 def test_a_manager_without_a_run_is_inert() -> None:

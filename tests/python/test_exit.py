@@ -106,6 +106,58 @@ def test_a_provider_that_never_comes_back_does_not_hold_the_exit() -> None:
     assert outcome.errors.count("the program ended before every provider had finished") == 1
 
 
+def test_a_provider_that_hangs_is_waited_for_once(diary: Path) -> None:
+    """As the context is left, and not again as the interpreter ends. Another provider gets everything."""
+    seconds = read_seconds(
+        """
+        with telemetry_context(manager):
+            manager.record_event("told")
+        with telemetry_context(manager):
+            pass
+        """,
+        diary,
+    )
+    assert seconds < 1.9 * WAIT_SECONDS
+
+
+def test_a_provider_that_hangs_is_waited_for_once_where_no_context_is_left(diary: Path) -> None:
+    seconds = read_seconds(
+        """
+        manager.start_trace("left open")
+        """,
+        diary,
+    )
+    assert seconds < 1.9 * WAIT_SECONDS
+
+
+WAIT_SECONDS = 3.0
+
+
+def read_seconds(program: str, diary: Path) -> float:
+    """How long a program takes to end with a provider that hangs; a diary beside it has everything."""
+    outcome = run_program(
+        f"""
+        import atexit, time, callboard.context
+        callboard.context.EXIT_FLUSH_SECONDS = _load.EXIT_SECONDS = {WAIT_SECONDS}
+        atexit.register(lambda: tell(time.monotonic() - begun))
+        class Stuck(Recorder):
+            def start_trace(self, **given):
+                while True:
+                    time.sleep(0.005)
+        manager = InstrumentationManager()
+        manager.register_provider(Stuck())
+        manager.register_provider(Diary(sys.argv[1]))
+        begun = time.monotonic()
+        """
+        + program,
+        str(diary),
+    )
+    assert {line["kind"] for line in read_diary(diary, "end_span")} == {"workflow"}
+    assert outcome.errors.count("the program ended before every provider had finished") == 1
+    [seconds] = outcome.lines()
+    return float(seconds)
+
+
 def test_a_provider_that_computes_for_ever_does_not_hold_the_exit() -> None:
     run_program("""
         import callboard.context

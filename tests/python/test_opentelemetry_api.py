@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import run_program
+from harness import PRELUDE, run_program
 
 PROGRAM = """
 import asyncio, contextvars
@@ -272,3 +272,107 @@ def test_importing_callboard_imports_little():
         prelude="",
     )
     assert told.lines() == [[]]
+
+
+def test_the_object_that_keeps_the_context_is_put_back():
+    """Once no run is open, however runs nest, wherever they end, and also where one is dropped without an end."""
+    told = run_program(
+        """
+    import threading
+    from opentelemetry import context, trace
+
+    manager = InstrumentationManager()
+    own = context._RUNTIME_CONTEXT
+    is_own = []
+    def look():
+        is_own.append(context._RUNTIME_CONTEXT is own)
+
+    with telemetry_context(manager):
+        look()
+        with telemetry_context(InstrumentationManager()):
+            manager.start_span(SpanKind.CHAT)
+        look()
+    look()
+    root = manager.start_trace("by hand")
+    with telemetry_context(manager):
+        pass
+    look()
+    thread = threading.Thread(target=root.end)
+    thread.start()
+    thread.join()
+    look()
+    root = manager.start_trace("dropped")
+    look()
+    contextvars.copy_context().run(manager.end_span)
+    manager.start_trace("dropped")
+    del root
+    current_span().end()
+    contextvars.copy_context().run(manager.start_trace, "dropped")
+    look()
+    tell(is_own)
+    """,
+        prelude=PRELUDE + "import contextvars\n",
+    )
+    assert told.lines() == [[False, False, True, False, True, False, True]]
+
+
+def test_an_object_that_somebody_else_put_there_is_left():
+    told = run_program(
+        """
+    from opentelemetry import context, trace
+    from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+
+    manager = InstrumentationManager()
+    with telemetry_context(manager):
+        theirs = context._RUNTIME_CONTEXT = ContextVarsRuntimeContext()
+    with telemetry_context(manager):
+        tell(context._RUNTIME_CONTEXT is theirs)
+        tell(trace.get_current_span().get_span_context().span_id == int(current_span().core_span_id, 16))
+    tell(context._RUNTIME_CONTEXT is theirs)
+    """,
+        prelude=PRELUDE + "import contextvars\n",
+    )
+    assert told.lines() == [False, True, True]
+
+
+def test_it_is_put_back_where_it_was_imported_in_the_midst_of_a_run():
+    told = run_program(
+        """
+    manager = InstrumentationManager()
+    with telemetry_context(manager):
+        from opentelemetry import context, trace
+        own = context._RUNTIME_CONTEXT
+        with manager.start_span(SpanKind.CHAT) as chat:
+            tell(context._RUNTIME_CONTEXT is own)
+            tell(trace.get_current_span().get_span_context().span_id == int(chat.core_span_id, 16))
+    tell(context._RUNTIME_CONTEXT is own)
+    """,
+        prelude=PRELUDE + "import contextvars\n",
+    )
+    assert told.lines() == [False, True, True]
+
+
+def test_it_is_there_whenever_a_run_is_open_in_some_thread():
+    told = run_program(
+        """
+    import threading
+    from opentelemetry import context, trace
+    sys.setswitchinterval(1e-6)
+    manager = InstrumentationManager()
+    own, wrong = context._RUNTIME_CONTEXT, []
+    def work():
+        for _ in range(500):
+            with telemetry_context(manager):
+                found = trace.get_current_span().get_span_context().span_id
+                if found != int(current_span().core_span_id, 16):
+                    wrong.append(found)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tell([wrong, context._RUNTIME_CONTEXT is own])
+    """,
+        prelude=PRELUDE + "import contextvars\n",
+    )
+    assert told.lines() == [[[], True]]

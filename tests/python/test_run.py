@@ -55,6 +55,55 @@ PROGRAMS = {
         sys.excepthook = hook
         raise OSError("seen by the hook")
         """,
+    "exception through AG2": """
+        import sys, traceback
+        from autogen import Agent, ConversableAgent
+        from callboard import telemetry_context
+        def reply(recipient, messages=None, sender=None, config=None):
+            try:
+                telemetry_context("no manager")
+            except TypeError as error:
+                raise ValueError("of the program's own") from error
+        def agent(name):
+            return ConversableAgent(name, llm_config=False, human_input_mode="NEVER")
+        def chat():
+            recipient = agent("emma")
+            recipient.register_reply([Agent, None], reply)
+            agent("jack").initiate_chat(recipient, message="A joke!", silent=True)
+        def fail():
+            try:
+                chat()
+            except ValueError as error:
+                errors.append(error)
+            agent("jack").initiate_chat(agent("emma"), message=lambda *_: {}["missing"], silent=True)
+        errors = []
+        try:
+            fail()
+        except KeyError as error:
+            errors.append(error)
+        if sys.version_info >= (3, 11):
+            raise ExceptionGroup("several", errors) from errors[0]
+        raise errors[1] from errors[0]
+        """,
+    "a hook that the program keeps": """
+        import atexit, sys
+        from autogen import Agent, ConversableAgent
+        class Failed(Exception):
+            def with_traceback(self, traceback):
+                raise RuntimeError("not called")
+        def reply(recipient, messages=None, sender=None, config=None):
+            raise Failed
+        def hook(kind, value, trace):
+            names = []
+            while trace is not None:
+                names.append(trace.tb_frame.f_code.co_name)
+                trace = trace.tb_next
+            print(names, value.__traceback__.tb_frame.f_code.co_name)
+        sys.excepthook = hook
+        one, other = (ConversableAgent(name, llm_config=False, human_input_mode="NEVER") for name in "ab")
+        one.register_reply([Agent, None], reply)
+        other.initiate_chat(one, message="A joke!", silent=True)
+        """,
     "exit handlers and threads": """
         import atexit, threading
         atexit.register(print, "at exit")

@@ -99,6 +99,12 @@ impl InstrumentationManager {
         self.inner.pipeline.flush(timeout)
     }
 
+    /// As [`flush`](Self::flush), at the end of a part of the program. A provider that is not done in time is given up: this
+    /// and [`shutdown_or_give_up`](Self::shutdown_or_give_up) do not wait for it again until it has caught up.
+    pub fn flush_or_give_up(&self, timeout: Duration) -> bool {
+        self.inner.pipeline.flush_or_give_up(timeout)
+    }
+
     /// Waits until this provider was handed what was recorded so far; false when `timeout` passed before. On one of
     /// callboard's own threads it does not wait.
     pub fn wait_delivered(&self, provider: ProviderId, timeout: Duration) -> bool {
@@ -109,6 +115,12 @@ impl InstrumentationManager {
     /// before all had finished; they go on in the background.
     pub fn shutdown(&self, timeout: Duration) -> bool {
         self.inner.pipeline.shutdown(timeout)
+    }
+
+    /// As [`shutdown`](Self::shutdown), at the end of the program. A provider that
+    /// [`flush_or_give_up`](Self::flush_or_give_up) has given up is not waited for.
+    pub fn shutdown_or_give_up(&self, timeout: Duration) -> bool {
+        self.inner.pipeline.shutdown_or_give_up(timeout)
     }
 
     /// What was recorded, delivered and dropped so far.

@@ -193,6 +193,11 @@ fn deadline_after(timeout: Duration) -> Instant {
     Instant::now() + timeout.min(LONG)
 }
 
+/// Whether it holds for each. Each is waited for, also after one was in vain.
+fn all(lanes: &[Arc<Lane>], wait: impl Fn(&Lane) -> bool) -> bool {
+    lanes.iter().filter(|lane| !wait(lane)).count() == 0
+}
+
 impl Pipeline {
     pub(crate) fn new(config: PipelineConfig, processors: ProcessorFactory) -> Arc<Self> {
         let pipeline = Arc::new_cyclic(|this| Self {
@@ -347,10 +352,24 @@ impl Pipeline {
     /// Waits until every provider was handed everything recorded so far and has passed it on; false when `timeout`
     /// passed before.
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
-        if on_callboard_thread() || self.is_lost() {
-            return true;
-        }
         let deadline = deadline_after(timeout);
+        let (through, lanes) = self.begin_flush();
+        all(&lanes, |lane| lane.wait_flushed(through, deadline))
+    }
+
+    /// As [`flush`](Self::flush), for the end of something. A provider that is not done in time is given up: until it has
+    /// caught up, this and [`shutdown_or_give_up`](Self::shutdown_or_give_up) do not wait for it.
+    pub(crate) fn flush_or_give_up(&self, timeout: Duration) -> bool {
+        let deadline = deadline_after(timeout);
+        let (through, lanes) = self.begin_flush();
+        all(&lanes, |lane| lane.flush_or_give_up(through, deadline))
+    }
+
+    /// Has every provider pass on what was recorded up to a number; gives that, and who is to be waited for.
+    fn begin_flush(&self) -> (u64, Vec<Arc<Lane>>) {
+        if on_callboard_thread() || self.is_lost() {
+            return (0, Vec::new());
+        }
         let no_fork = fork::hold_off();
         let through = lock(&self.queue).last;
         let lanes = lock(&self.lanes).clone();
@@ -359,7 +378,7 @@ impl Pipeline {
         }
         self.kick();
         drop(no_fork);
-        lanes.iter().all(|lane| lane.wait_flushed(through, deadline))
+        (through, lanes)
     }
 
     /// Lets the thread deliver what is left and the providers shut down, without waiting for either.
@@ -373,15 +392,26 @@ impl Pipeline {
 
     /// [`stop`](Self::stop), and waits until it is done; false when `timeout` passed before.
     pub(crate) fn shutdown(&self, timeout: Duration) -> bool {
-        if self.is_lost() {
-            return true;
-        }
         let deadline = deadline_after(timeout);
+        all(&self.begin_shutdown(), |lane| lane.wait_closed(deadline))
+    }
+
+    /// As [`shutdown`](Self::shutdown), and as [`flush_or_give_up`](Self::flush_or_give_up).
+    pub(crate) fn shutdown_or_give_up(&self, timeout: Duration) -> bool {
+        let deadline = deadline_after(timeout);
+        all(&self.begin_shutdown(), |lane| lane.close_or_give_up(deadline))
+    }
+
+    /// [`stop`](Self::stop); gives who is to be waited for.
+    fn begin_shutdown(&self) -> Vec<Arc<Lane>> {
+        if self.is_lost() {
+            return Vec::new();
+        }
         let no_fork = fork::hold_off();
         let lanes = lock(&self.lanes).clone();
         self.stop();
         drop(no_fork);
-        on_callboard_thread() || lanes.iter().all(|lane| lane.wait_closed(deadline))
+        if on_callboard_thread() { Vec::new() } else { lanes }
     }
 
     pub(crate) fn statistics(&self) -> Statistics {

@@ -12,7 +12,7 @@ thread_local! {
 pub(crate) enum Priority {
     /// As any of the program's threads: somebody may wait for it.
     Usual,
-    /// It leaves the machine to the program while the program wants it. On Linux; elsewhere as usual.
+    /// Lower than that of the program's threads, whatever theirs is. On Linux; elsewhere as usual.
     Low,
 }
 
@@ -40,12 +40,23 @@ pub(crate) fn spawn(
     std::thread::Builder::new().name(name).spawn(work).map(drop)
 }
 
-/// Linux has a nice value for each thread (setpriority(2), under "C library/kernel differences").
+/// How much nicer than the thread that started it a thread of low priority is.
+#[cfg(target_os = "linux")]
+const NICER_BY: i32 = 10;
+
+/// The nicest that a thread can be.
+#[cfg(target_os = "linux")]
+const NICEST: i32 = 19;
+
+/// Linux has a nice value for each thread (setpriority(2), under "C library/kernel differences"). A new thread has that
+/// of the thread that started it.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    const NICE: i32 = 10;
-    let this = rustix::thread::gettid();
-    if let Err(error) = rustix::process::setpriority_process(Some(this), NICE) {
+    let this = Some(rustix::thread::gettid());
+    let lowered = rustix::process::getpriority_process(this)
+        .map(|own| NICEST.min(own + NICER_BY))
+        .and_then(|nice| rustix::process::setpriority_process(this, nice));
+    if let Err(error) = lowered {
         log::debug!("a thread of callboard's has the usual priority: {error}");
     }
 }

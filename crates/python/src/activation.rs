@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::current::{set_current, stored};
-use crate::guard::lock;
+use crate::current::{generators, set_current, stored};
+use crate::guard::{lock, quietly};
 use crate::otel;
 use crate::span::SpanContext;
 
@@ -19,7 +20,9 @@ pub(crate) struct Activation {
 
 struct Before {
     span: Option<Py<SpanContext>>,
-    otel_before: Option<Py<PyAny>>,
+    otel: Option<otel::Attached>,
+    /// What `callboard/_generators.py` noted of it.
+    activated: Option<Py<PyAny>>,
 }
 
 impl Activation {
@@ -32,9 +35,13 @@ impl Activation {
 impl Activation {
     fn __enter__<'py>(&self, py: Python<'py>) -> Bound<'py, SpanContext> {
         let span = self.span.bind(py).clone();
+        let held = stored(py);
+        let activated = generators(py)
+            .and_then(|module| module.call_method1(intern!(py, "activate"), (&span, held.clone())));
         let before = Before {
-            span: stored(py).map(Bound::unbind),
-            otel_before: span.get().span().and_then(|span| otel::attach(py, span)),
+            span: held.map(Bound::unbind),
+            otel: span.get().span().and_then(|span| otel::attach(py, span)),
+            activated: quietly(py, activated).map(Bound::unbind),
         };
         lock(&self.entered).push(before);
         set_current(py, Some(&span));
@@ -45,8 +52,14 @@ impl Activation {
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) {
         let entered = lock(&self.entered).pop();
         if let Some(before) = entered {
-            if let Some(before) = &before.otel_before {
-                otel::detach(py, before);
+            if let Some(attached) = &before.otel {
+                attached.detach(py);
+            }
+            if let Some(activated) = before.activated {
+                let deactivated = generators(py).and_then(|module| {
+                    module.call_method1(intern!(py, "deactivate"), (activated,))
+                });
+                quietly(py, deactivated);
             }
             set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }

@@ -1,9 +1,14 @@
 //! The current span of a Python program: one `contextvars.ContextVar`, so that asyncio tasks and copied contexts carry it.
+//!
+//! While a generator owns a run, `callboard/_generators.py` decides what is current, as Python keeps no variables for a
+//! generator.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use callboard_core::{Span, SpanId};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -13,6 +18,9 @@ use crate::span::SpanContext;
 use crate::variable::Variable;
 
 static CURRENT: PyOnceLock<Variable> = PyOnceLock::new();
+
+/// Whether a generator owns a run.
+static ASKS_GENERATORS: AtomicBool = AtomicBool::new(false);
 
 /// Makes the variable, as the module is loaded: made at its first use it would be made twice at once, and wait for
 /// itself, where a signal handler records in the midst of that.
@@ -31,20 +39,70 @@ fn current_variable(py: Python<'_>) -> PyResult<&Variable> {
 }
 
 /// The span current in this context; None where no run is.
-#[inline(never)]
-#[pyfunction]
-pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
-    let held = stored(py)?;
-    if held.get().is_open() { Some(held) } else { look_past(&held) }
+#[pyfunction(name = "current_span")]
+pub(crate) fn look_at_current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
+    let held = held_open(py);
+    if asks_generators() { current_by_generators(py, held, false) } else { held }
 }
 
-/// The nearest span that has not ended, where the variable holds one that has.
-fn look_past<'py>(held: &Bound<'py, SpanContext>) -> Option<Bound<'py, SpanContext>> {
-    let (open, is_noticed) = leave_ended(held);
-    if is_noticed {
-        set_current(held.py(), open.as_ref());
+/// As [`look_at_current_span`], for who is about to record something.
+#[inline(never)]
+pub(crate) fn current_span(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
+    let held = held_open(py);
+    if asks_generators() { current_by_generators(py, held, true) } else { held }
+}
+
+fn held_open(py: Python<'_>) -> Option<Bound<'_, SpanContext>> {
+    let held = stored(py)?;
+    if held.get().is_open() {
+        return Some(held);
     }
+    // It was ended in another context: by another thread, or by a task.
+    let open = nearest_open(held);
+    set_current(py, open.as_ref());
     open
+}
+
+/// Has `callboard/_generators.py` asked what is current, or no longer.
+#[pyfunction]
+pub(crate) fn ask_generators(asked: bool) {
+    ASKS_GENERATORS.store(asked, Ordering::Relaxed);
+}
+
+fn asks_generators() -> bool {
+    ASKS_GENERATORS.load(Ordering::Relaxed)
+}
+
+pub(crate) fn generators(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import(intern!(py, "callboard._generators"))
+}
+
+fn current_by_generators<'py>(
+    py: Python<'py>,
+    held: Option<Bound<'py, SpanContext>>,
+    is_recorded: bool,
+) -> Option<Bound<'py, SpanContext>> {
+    let decided = generators(py).and_then(|module| {
+        module.call_method1(intern!(py, "current"), (held.clone(), is_recorded))
+    });
+    let Some(decided) = quietly(py, decided) else { return held };
+    let current: Option<Bound<'py, SpanContext>> = decided.cast_into().ok();
+    // So that tasks and threads that are made from here on have it.
+    if is_recorded && current.as_ref().map(Bound::as_ptr) != held.as_ref().map(Bound::as_ptr) {
+        set_current(py, current.as_ref());
+    }
+    current
+}
+
+/// Makes a span of what happens here the current one of this context.
+pub(crate) fn make_current(span: &Bound<'_, SpanContext>) {
+    let py = span.py();
+    set_current(py, Some(span));
+    if asks_generators() {
+        let noted = generators(py)
+            .and_then(|module| module.call_method1(intern!(py, "became_current"), (span,)));
+        quietly(py, noted);
+    }
 }
 
 /// Makes a span, or none, the current one of this context.
@@ -70,42 +128,28 @@ pub(crate) fn open_before<'py>(span: Bound<'py, SpanContext>) -> Option<Bound<'p
     Some(before)
 }
 
-/// Makes current what is when `ended` has ended, where `held` is what the variable holds.
-///
-/// A change of the variable takes longer than the rest of ending a span, so an ended one is left in it where nobody can
-/// tell: whoever looks for the current span passes it by, and the next span to start takes its place.
-pub(crate) fn leave(ended: &Bound<'_, SpanContext>, held: Bound<'_, SpanContext>) {
-    let py = ended.py();
-    let mut current = held.clone();
-    while !current.is(ended) && !current.get().is_open() {
-        let Some(before) = current.get().previous(py) else { return };
-        current = before;
-    }
-    if current.is(ended) {
-        look_past(&held);
-        return;
-    }
-    let Some(later) = later_ones(ended, &current) else { return };
+/// Makes current what is current once `ended` has ended, where `held` is what the variable holds.
+pub(crate) fn leave(ended: &Bound<'_, SpanContext>, held: &Bound<'_, SpanContext>) {
+    let Some(later) = later_ones(ended, held) else { return };
     let stays = later.into_iter().find(|span| span.get().is_open());
-    match stays {
-        Some(stays) => set_current(py, Some(&stays)),
-        None => set_current(py, leave_ended(ended).0.as_ref()),
+    match stays.or_else(|| nearest_open(ended.clone())) {
+        Some(current) => make_current(&current),
+        None => set_current(ended.py(), None),
     }
 }
 
-/// Of the spans that became current after `ended`, from `current` back to it, those that are not within it: they began
-/// after it but belong elsewhere. None where it was not current before `current`.
+/// The spans that became current after `ended`, from `held` back to it, without those that lie within it. None where
+/// `ended` was not current before `held`.
 fn later_ones<'py>(
     ended: &Bound<'py, SpanContext>,
-    current: &Bound<'py, SpanContext>,
+    held: &Bound<'py, SpanContext>,
 ) -> Option<Vec<Bound<'py, SpanContext>>> {
-    let mut later = vec![current.clone()];
-    loop {
-        let before = later.last().and_then(|span| span.get().previous(ended.py()))?;
-        if before.is(ended) {
-            break;
-        }
-        later.push(before);
+    let mut later = Vec::new();
+    let mut current = held.clone();
+    while !current.is(ended) {
+        let before = current.get().previous(ended.py())?;
+        later.push(current);
+        current = before;
     }
     let mut within: HashSet<SpanId> = ended.get().span().map(Span::span_id).into_iter().collect();
     for span in later.iter().rev().filter_map(|span| span.get().span()) {
@@ -117,15 +161,14 @@ fn later_ones<'py>(
     Some(later)
 }
 
-/// Leaves an ended span, and whatever of those that were current before it has ended too, in some other thread or out of
-/// turn: the nearest that has not, and whether somebody would notice if the variable went on holding one of these.
-fn leave_ended<'py>(span: &Bound<'py, SpanContext>) -> (Option<Bound<'py, SpanContext>>, bool) {
+/// This span where it is open, else the nearest open one of those that were current before it. What was current for the
+/// OpenTelemetry API before an ended one is current there again.
+fn nearest_open(span: Bound<'_, SpanContext>) -> Option<Bound<'_, SpanContext>> {
     let py = span.py();
-    let (mut before, mut is_noticed) = (Some(span.clone()), false);
-    while let Some(ended) = before.take_if(|before| !before.get().is_open()) {
+    let mut nearest = Some(span);
+    while let Some(ended) = nearest.take_if(|span| !span.get().is_open()) {
         ended.get().detach_otel(py);
-        before = ended.get().previous(py);
-        is_noticed |= ended.get().is_noticed_when_held() || before.is_none();
+        nearest = ended.get().previous(py);
     }
-    (before, is_noticed)
+    nearest
 }

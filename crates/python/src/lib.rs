@@ -4,6 +4,7 @@
 //!
 //! - [`manager`] and [`span`]: the handles through which a Python program records.
 //! - [`current`]: which span is current, in a `contextvars.ContextVar`; [`activation`]: one made current elsewhere.
+//! - [`frame`]: the generator that a frame is of.
 //! - [`variable`]: variables of a context; [`watch`]: a program's function, watched; [`attempt`]: several tried in turn.
 //! - [`given`]: what a program passes to a call that records, read where it lies; [`arguments`]: numbers that have a range.
 //! - [`content`]: how much of messages is recorded, and with what taken out.
@@ -21,6 +22,7 @@ mod content;
 mod current;
 mod exception;
 mod exit;
+mod frame;
 mod given;
 mod guard;
 mod history;
@@ -54,7 +56,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<watch::Waiting>()?;
     ag2::add_classes(module)?;
     providers::add_classes(module)?;
-    module.add_function(wrap_pyfunction!(current::current_span, module)?)?;
+    module.add_function(wrap_pyfunction!(current::look_at_current_span, module)?)?;
+    module.add_function(wrap_pyfunction!(current::ask_generators, module)?)?;
+    module.add_function(wrap_pyfunction!(frame::generator_of, module)?)?;
     module.add_function(wrap_pyfunction!(otel::with_current_span, module)?)?;
     module.add_function(wrap_pyfunction!(span::clock_ns, module)?)?;
     module.add_function(wrap_pyfunction!(kinds::set_kind_classes, module)?)?;

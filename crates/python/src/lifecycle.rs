@@ -55,10 +55,11 @@ pub(crate) fn watch_run(root: &Span) {
 }
 
 /// Ends what is still open and delivers everything, within `timeout` seconds in all; says what was dropped. Nothing is
-/// recorded afterwards, and no other thread runs native code of ours that the interpreter's end could catch it in.
+/// recorded afterwards, and no other thread runs native code of ours that the interpreter's end could catch it in. A provider
+/// that was waited for in vain before is not waited for again.
 #[pyfunction]
 pub(crate) fn shutdown_all(py: Python<'_>, timeout: f64) {
-    without_gil(py, || finish_all(timeout, InstrumentationManager::shutdown));
+    without_gil(py, || finish_all(timeout, InstrumentationManager::shutdown_or_give_up));
     exit::close(py);
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn shutdown_all(py: Python<'_>, timeout: f64) {
 /// process that ends without an interpreter exit, whose own finalizers may still record.
 #[pyfunction]
 pub(crate) fn flush_all(py: Python<'_>, timeout: f64) {
-    without_gil(py, || finish_all(timeout, InstrumentationManager::flush));
+    without_gil(py, || finish_all(timeout, InstrumentationManager::flush_or_give_up));
 }
 
 fn finish_all(timeout: f64, finish: fn(&InstrumentationManager, Duration) -> bool) {

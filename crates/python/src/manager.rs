@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::adapter::PythonProvider;
 use crate::arguments::count;
 use crate::content::ContentPolicy;
-use crate::current::current_span;
+use crate::current::{current_span, look_at_current_span};
 use crate::exit::without_gil;
 use crate::given::with_attributes;
 use crate::guard::{lock, quietly};
@@ -26,9 +26,6 @@ use crate::value::{self, bounded, text_of};
 
 /// How long the end of a chat waits for providers written in Python, so that what they show right after it is whole.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How long the end of a context waits for providers that let the one before wait in vain.
-const LATE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Makes runs and hands what happens in them to its providers.
 ///
@@ -49,8 +46,6 @@ pub(crate) struct InstrumentationManager {
     registered: Mutex<Vec<Registered>>,
     /// Whether some provider is waited for at the end of a chat.
     settles: AtomicBool,
-    /// Whether the last wait at the end of a context was in vain.
-    was_late: AtomicBool,
     /// The same prices as the pipeline's, for whoever has to know now.
     pricing: Pricing,
     #[pyo3(get)]
@@ -105,13 +100,12 @@ impl InstrumentationManager {
         let manager = providers::make_manager(queue_bytes, prices);
         lifecycle::watch(&manager);
         let registered = Mutex::default();
-        let (settles, was_late) = (AtomicBool::new(false), AtomicBool::new(false));
+        let settles = AtomicBool::new(false);
         let budgets = budgets.unbind();
         Ok(Self {
             manager,
             registered,
             settles,
-            was_late,
             pricing,
             capture_console,
             budgets,
@@ -185,7 +179,7 @@ impl InstrumentationManager {
                 *value = policy.attribute(py, key, std::mem::take(value));
             }
         }
-        let outer = current_span(py);
+        let outer = look_at_current_span(py);
         if let Some(outer) = outer.as_ref().and_then(|outer| outer.get().span()) {
             given.push((core::keys::OUTER_TRACE_ID.into(), outer.trace_id().to_string().into()));
             given.push((core::keys::OUTER_SPAN_ID.into(), outer.span_id().to_string().into()));
@@ -271,14 +265,10 @@ impl InstrumentationManager {
         without_gil(py, || self.manager.flush(seconds(timeout)))
     }
 
-    /// As `flush`, at the end of a context. Where the last such wait was in vain this one is short: a program of many
-    /// contexts is not held up at the end of each by a provider that hangs.
+    /// As `flush`, at the end of a context. A provider that is not done in time is not waited for again until it has caught
+    /// up: a program of many contexts is not held up at the end of each, nor at its own.
     fn _flush_on_leaving(&self, py: Python<'_>, timeout: f64) -> bool {
-        let was_late = self.was_late.load(Ordering::Relaxed);
-        let timeout = if was_late { LATE_TIMEOUT } else { seconds(timeout) };
-        let flushed = without_gil(py, || self.manager.flush(timeout));
-        self.was_late.store(!flushed, Ordering::Relaxed);
-        flushed
+        without_gil(py, || self.manager.flush_or_give_up(seconds(timeout)))
     }
 
     /// Delivers what is left and shuts the providers down; nothing is recorded afterwards. False: `timeout` seconds
@@ -286,6 +276,11 @@ impl InstrumentationManager {
     #[pyo3(signature = (timeout=10.0))]
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> bool {
         without_gil(py, || self.manager.shutdown(seconds(timeout)))
+    }
+
+    /// As `shutdown`, at the end of the program: without waiting for a provider that `_flush_on_leaving` waited for in vain.
+    fn _shutdown_on_leaving(&self, py: Python<'_>, timeout: f64) -> bool {
+        without_gil(py, || self.manager.shutdown_or_give_up(seconds(timeout)))
     }
 
     /// Whether what is recorded is exported: whether an OpenTelemetryProvider is registered.

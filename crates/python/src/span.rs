@@ -1,5 +1,6 @@
 //! `SpanContext`: the handle of a span in Python, and the record of one that a provider is shown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use callboard_core::time::{Clock, SystemClock, UnixNanos};
@@ -11,14 +12,14 @@ use pyo3::types::{PyDict, PyType};
 
 use crate::activation::Activation;
 use crate::content::ContentPolicy;
-use crate::current::{current_span, leave, open_before, set_current, stored};
+use crate::current::{self, current_span, leave, open_before, stored};
 use crate::exception;
 use crate::given::{given_under, with_attributes};
 use crate::guard::lock;
 use crate::history::{Histories, Messages, Newest, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
-use crate::otel::Place;
+use crate::otel::{OpenRun, Place};
 use crate::value::{self, attributes_to_python, bounded, text_of};
 
 /// A span: its handle, as `start_span` gives it, or what a provider is told of it.
@@ -42,6 +43,8 @@ struct Live {
     /// What was current when this became current.
     previous: Mutex<Option<Py<SpanContext>>>,
     otel: Option<Place>,
+    /// Of a root, until it ends.
+    open_run: Mutex<Option<OpenRun>>,
 }
 
 impl Drop for Live {
@@ -67,6 +70,8 @@ pub(crate) struct RunOwner {
     histories: Histories,
     /// What is recorded of texts; none: all of them.
     pub(crate) policy: Option<Py<ContentPolicy>>,
+    /// Whether some span of the run was made current elsewhere than where it began.
+    is_carried: AtomicBool,
 }
 
 struct Described {
@@ -93,7 +98,8 @@ impl RunOwner {
         policy: Option<Py<ContentPolicy>>,
     ) -> Arc<Self> {
         let histories = Histories::new(manager.py());
-        Arc::new(Self { manager: manager.clone().unbind(), histories, policy })
+        let (manager, is_carried) = (manager.clone().unbind(), AtomicBool::new(false));
+        Arc::new(Self { manager, histories, policy, is_carried })
     }
 
     pub(crate) fn policy(&self) -> Option<&ContentPolicy> {
@@ -118,16 +124,18 @@ impl SpanContext {
         run: Arc<RunOwner>,
         previous: Option<Bound<'py, SpanContext>>,
     ) -> PyResult<Bound<'py, SpanContext>> {
+        let open_run = Mutex::new(span.is_root().then(OpenRun::begin));
         let otel = Place::take(py, &span);
         let previous = Mutex::new(previous.map(Bound::unbind));
-        let live = Live { span, run, previous, otel };
+        let live = Live { span, run, previous, otel, open_run };
         let handle = Bound::new(py, Self { state: State::Live(live) })?;
-        set_current(py, Some(&handle));
+        current::make_current(&handle);
         Ok(handle)
     }
 
     fn not_current(py: Python<'_>, span: Span, run: Arc<RunOwner>) -> PyResult<Bound<'_, Self>> {
-        let live = Live { span, run, previous: Mutex::default(), otel: None };
+        let live =
+            Live { span, run, previous: Mutex::default(), otel: None, open_run: Mutex::default() };
         Bound::new(py, Self { state: State::Live(live) })
     }
 
@@ -370,6 +378,24 @@ impl SpanContext {
         !self.is_open()
     }
 
+    /// The id of the root of the run that the span is in; None where it belongs to no run here.
+    #[getter]
+    fn _run_id(&self) -> Option<String> {
+        self.span().map(|span| span.run().root_span_id.to_string())
+    }
+
+    /// What was current when this span became current.
+    #[getter]
+    fn _previous<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
+        self.previous(py)
+    }
+
+    /// Whether some span of the run was activated: made current elsewhere than where it began.
+    #[getter]
+    fn _is_carried(&self) -> bool {
+        self.run().is_some_and(|run| run.is_carried.load(Ordering::Relaxed))
+    }
+
     /// Starts a span within this one. With `current` it is the current span of this context until it ends. With `start_ns`, a
     /// reading of `clock_ns()`, it began then.
     #[pyo3(signature = (kind, attributes=None, *, current=true, start_ns=None))]
@@ -501,6 +527,9 @@ impl SpanContext {
     /// A context manager that makes this span current where it is entered, and restores what was before. It does not
     /// end the span: it carries it into another thread or callback.
     fn activate(slf: Bound<'_, Self>) -> Activation {
+        if let Some(run) = slf.get().run() {
+            run.is_carried.store(true, Ordering::Relaxed);
+        }
         Activation::new(slf)
     }
 
@@ -539,10 +568,11 @@ impl SpanContext {
             live.run.manager.get().settle(py);
         }
         if let Some(current) = current {
-            leave(this, current);
+            leave(this, &current);
         }
         if live.span.is_root() {
             live.run.histories.clear(py);
+            drop(taken(&live.open_run));
         }
     }
 
@@ -551,13 +581,6 @@ impl SpanContext {
             let (class, message, stack) = exception::texts(error, self.policy());
             span.record_exception(class, message, stack);
         }
-    }
-
-    /// Whether it is not to be held once it has ended: the root of a run keeps all of the run, and what was current for
-    /// the OpenTelemetry API before this span must be restored once.
-    pub(crate) fn is_noticed_when_held(&self) -> bool {
-        self.live()
-            .is_none_or(|live| live.span.is_root() || matches!(live.otel, Some(Place::Attached(_))))
     }
 
     /// Makes current for the OpenTelemetry API what was before this span.

@@ -23,7 +23,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use crate::ag2::NativeHook;
-use crate::current::current_span;
+use crate::current::{current_span, look_at_current_span};
 use crate::exit;
 use crate::guard::{belongs_to_program, quietly};
 use crate::span::SpanContext;
@@ -56,7 +56,7 @@ impl Switch {
 
     /// Whether a call made now is watched: it is within a run, and nothing was turned off.
     fn watches(&self, py: Python<'_>) -> bool {
-        self.current(py).is_some()
+        self.look_at_current(py).is_some()
     }
 
     /// Has every function called straight from now on.
@@ -69,6 +69,11 @@ impl Switch {
     /// The current span; none where nothing is to be watched.
     pub(crate) fn current<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
         self.live().then(|| current_span(py)).flatten()
+    }
+
+    /// As [`current`](Self::current), for a call that nobody misses in a run: it is not warned of.
+    fn look_at_current<'py>(&self, py: Python<'py>) -> Option<Bound<'py, SpanContext>> {
+        self.live().then(|| look_at_current_span(py)).flatten()
     }
 
     /// What the program is doing.
@@ -199,6 +204,8 @@ pub(crate) struct Watch {
     body: Body,
     about: Py<PyTuple>,
     switch: Py<Switch>,
+    /// Whether the function makes an agent: a session that is run in turn with others may do so before its run begins.
+    makes_agent: bool,
 }
 
 enum Body {
@@ -224,11 +231,12 @@ pub(crate) struct Waiting {
 impl Watch {
     #[new]
     fn new(body: &Bound<'_, PyAny>, about: Py<PyTuple>, switch: Py<Switch>) -> Self {
+        let makes_agent = is_constructor(about.bind(body.py()));
         let body = match body.cast::<NativeHook>() {
             Ok(hook) => Body::Native(hook.get().0.clone()),
             Err(_) => Body::Python(body.clone().unbind()),
         };
-        Self { body, about, switch }
+        Self { body, about, switch, makes_agent }
     }
 
     /// Runs the body up to its yield. None where it sees nothing to watch for, or failed.
@@ -245,7 +253,8 @@ impl Watch {
     ) -> PyResult<Option<Waiting>> {
         let Some(_inside) = exit::enter() else { return Ok(None) };
         let switch = self.switch.get();
-        let Some(before) = switch.current(py) else { return Ok(None) };
+        let before = if self.makes_agent { switch.look_at_current(py) } else { switch.current(py) };
+        let Some(before) = before else { return Ok(None) };
         let Some(outer) = switch.scope(py) else { return Ok(None) };
         match self.start(py, arguments, named) {
             Ok(None) => Ok(None),
@@ -382,6 +391,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a watched function is a class's `__init__`: its name goes before the arguments to the body.
+fn is_constructor(about: &Bound<'_, PyTuple>) -> bool {
+    about.get_item(0).is_ok_and(|name| name.eq(intern!(about.py(), "__init__")).unwrap_or(false))
 }
 
 /// What a Python function is called, for a report.

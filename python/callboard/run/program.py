@@ -13,6 +13,8 @@ from importlib.util import MAGIC_NUMBER
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
+from .tracebacks import hooks_left_out
+
 
 class Program(NamedTuple):
     """What Python's own command line makes of the same words."""
@@ -53,7 +55,7 @@ def module(name: str, arguments: list[str]) -> Program:
 
 
 def run(program: Program) -> None:
-    """Run it to its end. What it raises passes, and is shown as Python shows it, from the program's first frame on."""
+    """Run it to its end. What it raises passes, and is shown as Python shows it, without frames of callboard's."""
     sys.argv[:] = program.argv
     _begin_path_with(program)
     main = sys.modules["__main__"] = _new_main(program)
@@ -70,14 +72,6 @@ def run(program: Program) -> None:
     except BaseException as error:
         _show_without_us(error)
         raise
-
-
-def traceback_of(error: BaseException) -> TracebackType | None:
-    """What the program raised it through: the traceback without our own frames, which come first."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_globals.get("__package__") == __package__:
-        traceback = traceback.tb_next
-    return traceback
 
 
 def _begin_path_with(program: Program) -> None:
@@ -102,14 +96,16 @@ def _new_main(program: Program) -> ModuleType:
 
 
 def _show_without_us(error: BaseException) -> None:
-    """Have the interpreter, which shows what ends a program, show the traceback from the program's first frame on."""
-    begin = traceback_of(error)
+    """Have the interpreter, which shows what ends a program, show it without frames of callboard's."""
+    begin = error.__traceback__  # Further out come the frames of whoever started the command.
     shown = sys.excepthook
 
     def show(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
-        if value is error:
-            sys.last_traceback = traceback = begin
-            value = value.with_traceback(begin)
-        shown(kind, value, traceback)
+        if value is not error:
+            shown(kind, value, traceback)
+            return
+        with hooks_left_out(error, begin) as left:
+            sys.last_traceback = left
+            shown(kind, value, left)
 
     sys.excepthook = show

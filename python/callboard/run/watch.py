@@ -23,16 +23,16 @@ from callboard import (
     telemetry_context,
 )
 
-from .program import traceback_of
 from .screen import Screen
 from .stderr import Stderr, one_line
 from .summary import framework_differs, losses, summary
+from .tracebacks import hooks_left_out
 
 if TYPE_CHECKING:
     from .command import Options
 
 SHUTDOWN_SECONDS = 5.0
-"""How long the end waits for providers at the most, once the run's own flush is over."""
+"""How long the end waits for providers at the most, those left out that the run's own flush waited for in vain."""
 
 
 class Watch:
@@ -50,6 +50,7 @@ class Watch:
             if provider is not None:
                 self._manager.register_provider(provider)
         self._context = telemetry_context(self._manager, options.name)
+        self._context._warns = False  # The process may end in whatever task a signal comes in.
         self._process = os.getpid()
         self._ended_by = ""
         self._began = time.monotonic()
@@ -70,10 +71,8 @@ class Watch:
         """The program raised this. It is not kept: the objects of its frames die when they would have."""
         self._ended_by = type(error).__name__
         if self._root is not None and os.getpid() == self._process:
-            whole = error.__traceback__
-            error.__traceback__ = traceback_of(error)
-            self._root.record_exception(error)
-            error.__traceback__ = whole
+            with hooks_left_out(error, error.__traceback__):
+                self._root.record_exception(error)
 
     def _end(self) -> None:
         """End the run and show what there is to show."""
@@ -101,7 +100,7 @@ class Watch:
 
     def _deliver(self) -> None:
         self._context.__exit__(None, None, None)
-        self._manager.shutdown(SHUTDOWN_SECONDS)
+        self._manager._shutdown_on_leaving(SHUTDOWN_SECONDS)
 
     def _summarize(self, seconds: float) -> None:
         exported = None if self._exporter is None else self._exporter.statistics()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::{Batch, Pipeline, PipelineConfig, ProviderId, ProviderStatistics, lock};
@@ -42,6 +42,8 @@ struct State {
     awaited: u64,
     flush_wanted: u64,
     flushed: u64,
+    /// It was waited for in vain as the program left something, and has not caught up since.
+    is_given_up: bool,
     closing: bool,
     closed: bool,
     delivered_records: u64,
@@ -203,7 +205,10 @@ impl Lane {
             if !self.is_idle_copy() {
                 self.guard(|| provider.flush());
             }
-            lock(&self.state).flushed = wanted;
+            let mut state = lock(&self.state);
+            state.flushed = wanted;
+            state.is_given_up = false;
+            drop(state);
             self.changed.notify_all();
         }
         if closing {
@@ -324,10 +329,39 @@ impl Lane {
         self.wait_until(deadline, |state| state.closed)
     }
 
+    /// As [`wait_flushed`](Self::wait_flushed). A provider that is not done in time is given up: until it has caught up,
+    /// this and [`close_or_give_up`](Self::close_or_give_up) do not wait for it.
+    pub(crate) fn flush_or_give_up(&self, through: u64, deadline: Instant) -> bool {
+        self.wait_or_give_up(deadline, |state| state.flushed >= through)
+    }
+
+    /// As [`wait_closed`](Self::wait_closed), and as [`flush_or_give_up`](Self::flush_or_give_up).
+    pub(crate) fn close_or_give_up(&self, deadline: Instant) -> bool {
+        self.wait_or_give_up(deadline, |state| state.closed)
+    }
+
+    fn wait_or_give_up(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
+        let given_up = |state: &State| state.is_given_up;
+        let (mut state, _) = self.wait(deadline, |state| done(state) || given_up(state));
+        let is_done = done(&state);
+        state.is_given_up |= !is_done;
+        is_done
+    }
+
     fn wait_until(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
+        self.wait(deadline, done).1
+    }
+
+    /// The state once this holds, or when the time is over: then false.
+    fn wait(
+        &self,
+        deadline: Instant,
+        done: impl Fn(&State) -> bool,
+    ) -> (MutexGuard<'_, State>, bool) {
         let left = deadline.saturating_duration_since(Instant::now());
         let waited = self.changed.wait_timeout_while(lock(&self.state), left, |state| !done(state));
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        (state, !waited.timed_out())
     }
 
     pub(crate) fn statistics(&self) -> ProviderStatistics {

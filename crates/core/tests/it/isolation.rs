@@ -107,6 +107,40 @@ fn a_provider_that_never_returns_holds_nobody_up() {
 }
 
 #[test]
+fn a_provider_that_was_waited_for_in_vain_is_given_up_until_it_has_caught_up() {
+    let manager = manager(PipelineConfig::default());
+    let gate = Gate::default();
+    let held = gate.clone();
+    manager.register(Box::new(Probe::new("stuck").doing(move |_| {
+        held.pass();
+        Ok(())
+    })));
+    let memory = MemoryProvider::default();
+    manager.register(Box::new(memory.clone()));
+    let run = manager.start_run("test", vec![]);
+    count(&run, 0);
+    // Long enough for the other one.
+    assert!(!manager.flush_or_give_up(Duration::from_millis(500)));
+    count(&run, 1);
+    // Neither waits for it, however long it may; both wait for the other one.
+    assert!(!manager.flush_or_give_up(Duration::MAX));
+    assert_eq!(counted(&memory.records()), [0, 1]);
+    gate.open();
+    assert!(manager.flush(LONG));
+    count(&run, 2);
+    assert!(manager.flush_or_give_up(LONG), "it has caught up");
+    drop(run);
+    assert!(manager.shutdown_or_give_up(LONG));
+    let delivered = manager
+        .statistics()
+        .providers
+        .into_iter()
+        .map(|provider| provider.delivered)
+        .collect::<Vec<_>>();
+    assert_eq!(delivered[0], delivered[1], "nothing is lost");
+}
+
+#[test]
 fn a_processor_that_panics_costs_nothing_but_its_own_work() {
     struct Panicking;
     impl RecordProcessor for Panicking {
@@ -132,6 +166,8 @@ fn a_processor_that_panics_costs_nothing_but_its_own_work() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_provider_that_is_patient_leaves_a_busy_machine_to_the_program() {
+    const NICEST: i32 = 19;
+
     /// Tells how nice its thread is.
     struct Telling(bool, std::sync::mpsc::Sender<i32>);
     impl TelemetryProvider for Telling {
@@ -158,7 +194,13 @@ fn a_provider_that_is_patient_leaves_a_busy_machine_to_the_program() {
         assert!(manager.flush(LONG));
         hear.recv().unwrap()
     };
-    let own = rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+    let this = Some(rustix::thread::gettid());
+    let own = rustix::process::getpriority_process(this).unwrap();
     assert_eq!(nice_of(false), own, "somebody may wait for it");
-    assert!(nice_of(true) > own);
+    assert_eq!(nice_of(true), NICEST.min(own + 10));
+    // A program of low priority; it is this test's thread only.
+    rustix::process::setpriority_process(this, NICEST.min(own + 5)).unwrap();
+    assert_eq!(nice_of(true), NICEST.min(own + 15));
+    rustix::process::setpriority_process(this, NICEST).unwrap();
+    assert_eq!(nice_of(true), NICEST, "it is never above the program's");
 }
