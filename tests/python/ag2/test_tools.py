@@ -75,6 +75,7 @@ def test_what_a_tool_call_records(recorder, traced, serve):
     assert call.attributes == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.agent.name": "executor",
+        "callboard.tool.caller": "caller",
         "gen_ai.tool.name": "double",
         "gen_ai.tool.type": "function",
         "gen_ai.tool.call.id": "call_1_1",
