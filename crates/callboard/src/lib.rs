@@ -53,7 +53,7 @@ pub use self::providers::cost::{
     Unpriced,
 };
 pub use self::providers::mermaid::{DiagramOptions, Interaction, MermaidConfig};
-pub use self::providers::{CostTrackerProvider, MermaidDiagramProvider};
+pub use self::providers::{CostTrackerProvider, MermaidDiagramProvider, RunFilter};
 pub use self::said::said_bytes;
 
 /// A manager that prices model calls by the price table.

@@ -8,10 +8,11 @@ A hand-off begins in one turn of a group chat and shows in the choice of the nex
     Guardrail              a guardrail stopped what the agent was given, or what it said
     AFTER_WORK             the agent had nothing more to hand off: its own rule applies, or the group's
 
-The first two are hand-offs by a condition, and have a span. It is the group chat's child, as it crosses rounds: it runs
-from the tool's start, or from the evaluation of the condition, to the choice, and SWARM_TRANSITION is at its end. The other
-three have no span: their SWARM_TRANSITION is in the round in which the next speaker is chosen, as AGENT_TRANSITION is.
-Where two hand-offs begin in one turn, AG2 takes the later one. `Selection` gets the rule whose target AG2 resolves.
+The first two are hand-offs by a condition, and have a span. It is the group chat's child, as it crosses rounds. It
+runs from the tool's start, or from the evaluation of the condition, to the choice, and SWARM_TRANSITION is at its end.
+The other three have no span: their SWARM_TRANSITION is in the round in which the next speaker is chosen, as
+AGENT_TRANSITION is. Where two hand-offs begin in one turn, AG2 takes the later one. `Selection` gets the rule whose
+target AG2 resolves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tools and functions that a model asked for: `tool_call`, TOOL_EXECUTION.
 
-The agent that runs a tool is seldom the one that called it: in a chat of two it is the other one, in a group an executor
-runs the tools of all agents. The caller is the agent whose message asked.
+The agent that runs a tool is seldom the one that called it: in a chat of two it is the other one, in a group an
+executor runs the tools of all agents. The caller is the agent whose message asked.
 """
 
 from __future__ import annotations

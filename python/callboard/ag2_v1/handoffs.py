@@ -1,9 +1,9 @@
 """Hand-offs in a workflow: SWARM_ON_CONDITION for those by a condition, SWARM_TRANSITION for all.
 
-An agent hands off by a tool. Either a rule of the workflow is about the tool having been called (ON_CONDITION), or the tool
-returns who goes on (a `Handoff`: REPLY_RESULT). The turn's packet has it when the turn is over, and that settles who speaks
-next. ON_CONDITION has a span, a child of the channel's, from the tool's start to there. REPLY_RESULT is an event in the
-channel's span: AG2 1.x has no rounds.
+An agent hands off by a tool. Either a rule of the workflow is about the tool having been called (ON_CONDITION), or the
+tool returns who goes on (a `Handoff`: REPLY_RESULT). The turn's packet has it when the turn is over, and that settles
+who speaks next. ON_CONDITION has a span, a child of the channel's, from the tool's start to there. REPLY_RESULT is an
+event in the channel's span: AG2 1.x has no rounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def hand_off(
     channels: Channels, channel: Channel, envelope: Any, routing: dict[str, Any], following: str | None
 ) -> None:
-    """SWARM_TRANSITION; in a SWARM_ON_CONDITION, from the tool's start to the next speaker, where a condition handed off."""
+    """SWARM_TRANSITION; at the end of a SWARM_ON_CONDITION, which began with the tool, where a rule handed off."""
     hub, target = channel.hub, routing.get("target") or following
     about = {
         **channels.name(hub, envelope.sender_id, keys.SWARM_SOURCE, keys.SWARM_SOURCE_ID),
