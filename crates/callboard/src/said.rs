@@ -80,7 +80,7 @@ pub(crate) fn role_of(body: &Value) -> &str {
     text_of(body, "role").unwrap_or("user")
 }
 
-/// What stands for a part of a message that is no text: `[image]`, `[audio]`, `[video]` or `[file]`. None for other parts.
+/// What stands for a part of a message that is not text: `[image]`, `[audio]`, `[video]` or `[file]`. None for other parts.
 pub(crate) fn media_of(part: &Value) -> Option<&'static str> {
     let kind = text_of(part, "type")?;
     let media_type =

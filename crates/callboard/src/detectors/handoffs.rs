@@ -67,10 +67,13 @@ impl HandOffCycles {
         let group = self.groups.entry(chat).or_default();
         let circle = group.add(hand_off)?;
         let spans = group.last[group.last.len() - 2 * circle.len()..].iter();
+        let mut spans: Vec<_> = spans.map(|hand_off| hand_off.span).collect();
+        // A chat without rounds has all of them in its own span.
+        spans.dedup();
         Some(Finding {
             kind: "hand_off_cycle",
             text: format!("hand-offs go round: {} → {}", circle.join(" → "), circle[0]),
-            spans: spans.map(|hand_off| hand_off.span).collect(),
+            spans,
             more: Vec::new(),
             at: event.span.clone(),
             time_unix_ns: event.time_unix_ns,

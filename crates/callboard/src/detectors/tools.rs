@@ -39,11 +39,11 @@ impl Detector for RepeatedToolCalls {
                 found.extend(self.count(event));
             }
             Record::SpanEnded(ended) => {
-                self.chats.end(&ended.span);
-                if may_be_a_chat(&ended.span) {
-                    let chat = Some(ended.span.span_id);
+                let chat = Some(ended.span.span_id);
+                if self.chats.of(&ended.span) == chat {
                     self.calls.retain(|call, _| call.chat != chat);
                 }
+                self.chats.end(&ended.span);
             }
             _ => {}
         }
@@ -92,10 +92,6 @@ fn chat_of(span: &SpanHead, around: Option<SpanId>) -> Option<SpanId> {
         SpanKind::Reply => around.or(Some(span.span_id)),
         _ => around,
     }
-}
-
-fn may_be_a_chat(span: &SpanHead) -> bool {
-    chat_of(span, None).is_some()
 }
 
 /// The arguments as JSON whose blanks and order say nothing.

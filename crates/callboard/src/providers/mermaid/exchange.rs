@@ -11,12 +11,13 @@
 use std::collections::HashMap;
 
 use callboard_core::{
-    Record, SpanChanged, SpanEnded, SpanHead, SpanId, SpanKind, Status, Text, TraceId, UnixNanos,
-    Value, keys, value,
+    Record, SpanChanged, SpanEnded, SpanHead, SpanId, SpanKind, Status, Text, UnixNanos, Value,
+    keys, value,
 };
 
 use super::label;
 use super::transcript::{Interaction, agent};
+use crate::providers::runs::{RunKey, key_of};
 
 /// The most spans in progress that are known, of each sort. What happens in further ones is not drawn.
 const MOST_OPEN: usize = 10_000;
@@ -26,7 +27,7 @@ const SUMMARY: &str = "ag2.chat_result.summary";
 const MESSAGES: &str = "ag2.messages.start";
 const REPLY: &str = "ag2.reply";
 
-type SpanKey = (TraceId, SpanId);
+type SpanKey = (RunKey, SpanId);
 
 /// The questions that wait for their answers.
 #[derive(Debug, Default)]
@@ -70,7 +71,7 @@ impl Exchanges {
                 self.ask(span, agent(span.attribute(keys::AGENT_SENDER)), message)
             }
             SpanKind::Reply => {
-                let caller = self.tools.get(&(span.run.trace_id, span.parent_span_id?))?.clone();
+                let caller = self.tools.get(&(key_of(&span.run), span.parent_span_id?))?.clone();
                 let sender =
                     span.attribute(keys::AGENT_SENDER).filter(|name| **name != Value::Null);
                 let asking = sender.map_or(caller, |name| agent(Some(name)));
@@ -106,6 +107,11 @@ impl Exchanges {
     fn end(&mut self, ended: &SpanEnded) -> Option<Interaction> {
         let key = key(&ended.span);
         self.tools.remove(&key);
+        if ended.span.is_root() {
+            // Whatever is still open in a run ends with it.
+            self.open.retain(|(run, _), _| *run != key.0);
+            self.tools.retain(|(run, _), _| *run != key.0);
+        }
         let Exchange { asking, asked, answer } = self.open.remove(&key)?;
         let message = match &ended.status {
             Status::Error { message } => shown(&Value::from(format!("Error: {message}"))),
@@ -116,7 +122,7 @@ impl Exchanges {
 }
 
 fn key(span: &SpanHead) -> SpanKey {
-    (span.run.trace_id, span.span_id)
+    (key_of(&span.run), span.span_id)
 }
 
 fn said(time_unix_ns: UnixNanos, from: Text, to: Text, message: String) -> Interaction {

@@ -73,7 +73,7 @@ fn label_of(content: &Value) -> String {
     }
 }
 
-/// The label of a message that consists of parts: its text, cut, and `[image]` and the like for parts that are no text. None
+/// The label of a message that consists of parts: its text, cut, and `[image]` and the like for parts that are not text. None
 /// where a part is something else.
 fn parts_label(parts: &[Value]) -> Option<String> {
     let (mut texts, mut media) = (Vec::new(), Vec::new());
