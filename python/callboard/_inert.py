@@ -392,28 +392,37 @@ class CostTrackerProvider:
 
     total_cost = 0.0
     saved = 0.0
+    runs_dropped = 0
 
     def __init__(self, *, history_entries: int | None = None) -> None:
         self.cost_history: list[dict[str, Any]] = []
         self.unpriced: list[dict[str, Any]] = []
 
-    def cost_by_agent(self) -> dict[str, float]:
+    def cost_by_agent(self, *, run: SpanContext | str | None = None) -> dict[str, float]:
         """Give nothing."""
         return {}
 
-    def cost_by_model(self) -> dict[str, float]:
+    def cost_by_model(self, *, run: SpanContext | str | None = None) -> dict[str, float]:
         """Give nothing."""
         return {}
 
-    def cost_by_chat(self) -> dict[str, float]:
+    def cost_by_chat(self, *, run: SpanContext | str | None = None) -> dict[str, float]:
         """Give nothing."""
         return {}
 
-    def cost_by_message(self, limit: int | None = 20) -> list[dict[str, Any]]:
+    def cost_by_message(self, limit: int | None = 20, *, run: SpanContext | str | None = None) -> list[dict[str, Any]]:
         """Give nothing."""
         return []
 
-    def report(self) -> str:
+    def summary(self, *, run: SpanContext | str | None = None) -> dict[str, Any]:
+        """Give sums of nothing."""
+        return {"total_cost": 0.0, "cost_events": 0, "saved": 0.0, "cached_answers": 0, "unpriced": []}
+
+    def history(self, *, run: SpanContext | str | None = None) -> list[dict[str, Any]]:
+        """Give nothing."""
+        return []
+
+    def report(self, *, run: SpanContext | str | None = None) -> str:
         """Give nothing."""
         return ""
 
@@ -424,13 +433,21 @@ class CostTrackerProvider:
 class MermaidDiagramProvider:
     """A diagram of nobody."""
 
+    runs_dropped = 0
+
     def __init__(
         self, *, fold: bool = False, max_messages: int | None = None, kept_messages: int | None = None
     ) -> None:
         self.interactions: list[tuple[Any, str, str, str]] = []
         self.participants: dict[str, str] = {}
 
-    def generate_sequence_diagram(self, *, fold: bool | None = None, max_messages: int | None = None) -> str:
+    def generate_sequence_diagram(
+        self,
+        *,
+        run: SpanContext | str | None = None,
+        fold: bool | None = None,
+        max_messages: int | None = None,
+    ) -> str:
         """Give a diagram without anybody in it."""
         return "sequenceDiagram"
 

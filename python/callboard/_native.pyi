@@ -558,6 +558,9 @@ class OpenTelemetryProvider:
 class CostTrackerProvider:
     """Adds up what model calls, and anything else with a cost, cost.
 
+    What is read covers all runs. The methods take a `run`: a `SpanContext` of it, its root or any other, or its trace
+    id. A run that is not known is a ValueError.
+
     Args:
         history_entries: the most entries of `cost_history`; the oldest go first. Sums never lose anything.
 
@@ -573,13 +576,13 @@ class CostTrackerProvider:
     @property
     def cost_history(self) -> list[_Attributes]:
         """A dict for each COST event that counts, in the order of recording, with the event's attributes."""
-    def cost_by_agent(self) -> dict[str, float]:
+    def cost_by_agent(self, *, run: SpanContext | str | None = None) -> dict[str, float]:
         """US dollars by the name of the agent that called, the dearest first. They add up to the total."""
-    def cost_by_model(self) -> dict[str, float]:
+    def cost_by_model(self, *, run: SpanContext | str | None = None) -> dict[str, float]:
         """US dollars by model, the dearest first. They add up to the total."""
-    def cost_by_chat(self) -> dict[str, float]:
+    def cost_by_chat(self, *, run: SpanContext | str | None = None) -> dict[str, float]:
         """US dollars by the nearest chat around the call, the dearest first. They add up to the total."""
-    def cost_by_message(self, limit: int | None = 20) -> list[dict[str, Any]]:
+    def cost_by_message(self, limit: int | None = 20, *, run: SpanContext | str | None = None) -> list[dict[str, Any]]:
         """What each message cost over its life, a dict a message, the dearest first; `limit` of them, None for all.
 
         A message is paid for when a model makes it, and each time that a call carries it. A dict has its `run`; who
@@ -596,7 +599,17 @@ class CostTrackerProvider:
     @property
     def saved(self) -> float:
         """What answers from a response cache would have cost, in US dollars."""
-    def report(self) -> str:
+    def summary(self, *, run: SpanContext | str | None = None) -> dict[str, Any]:
+        """The sums: `total_cost`, `cost_events` (how many), `saved`, `cached_answers` (how many) and `unpriced`.
+
+        Without a run they are those of the properties.
+        """
+    def history(self, *, run: SpanContext | str | None = None) -> list[_Attributes]:
+        """The `cost_history` of a run; without one that of all runs."""
+    @property
+    def runs_dropped(self) -> int:
+        """How many runs are no longer kept apart; the sums over all runs have what they cost."""
+    def report(self, *, run: SpanContext | str | None = None) -> str:
         """The costs as a table of plain text."""
     def _repr_html_(self) -> str: ...
 
@@ -616,14 +629,31 @@ class MermaidDiagramProvider:
     def __new__(
         cls, *, fold: bool = False, max_messages: int | None = None, kept_messages: int | None = None
     ) -> Self: ...
-    def generate_sequence_diagram(self, *, fold: bool | None = None, max_messages: int | None = None) -> str:
-        """The diagram's text. Arguments that are given replace the provider's own for this drawing."""
+    def generate_sequence_diagram(
+        self,
+        *,
+        run: SpanContext | str | None = None,
+        fold: bool | None = None,
+        max_messages: int | None = None,
+    ) -> str:
+        """The text of a run's diagram; without a `run` that of the run that began last.
+
+        `run` takes a `SpanContext` of the run, its root or any other, or its trace id. `fold` and `max_messages`
+        replace the provider's own for this drawing.
+
+        Raises:
+            ValueError: the run is not known here, or `max_messages` is below 0.
+
+        """
+    @property
+    def runs_dropped(self) -> int:
+        """How many runs are no longer kept, with their messages."""
     @property
     def interactions(self) -> list[tuple[datetime, str, str, str]]:
-        """Every message that is drawn, in order of time: when, the sender, the recipient, what the diagram shows."""
+        """Every message of all runs, in order of time: when, the sender, the recipient, what a diagram shows."""
     @property
     def participants(self) -> dict[str, str]:
-        """The agents that take part, in the diagram's order; each name stands under itself."""
+        """The agents that take part in any run, in the diagram's order; each name stands under itself."""
     def _repr_html_(self) -> str: ...
 
 def ask_generators(asked: bool) -> None:

@@ -132,6 +132,12 @@ impl From<Finding> for Event {
     }
 }
 
+/// A number of things in words: "1 call", "2 calls".
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 /// The words of a message: its content where it is a map, else itself. None where it has none.
 fn words(message: &Value) -> Option<String> {
     let content = match message {
@@ -143,5 +149,17 @@ fn words(message: &Value) -> Option<String> {
         Value::Text(text) if text.is_empty() => None,
         Value::Text(text) => Some(text.to_string()),
         other => Some(other.to_json()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        assert_eq!(counted(1, "selection"), "1 selection");
+        assert_eq!(counted(0, "selection"), "0 selections");
+        assert_eq!(counted(2, "time"), "2 times");
     }
 }

@@ -29,6 +29,7 @@
 //! - [`manager()`] and [`manager_config`] make an [`InstrumentationManager`] that prices model calls.
 //! - [`CostTrackerProvider`] adds up costs: by agent, by model, by chat. See [`providers::cost`] for how a price is found.
 //! - [`MermaidDiagramProvider`] draws who said what to whom.
+//! - [`RunFilter`] names one of several runs to these two: `&span`, or a trace id.
 //! - [`detectors`] find what goes wrong in a team: two agents going in circles, the same tool call again and again.
 //! - `otlp`, with the feature of that name, is the exporter to any OpenTelemetry collector; the feature `grpc` adds that
 //!   protocol to HTTP.
@@ -53,7 +54,7 @@ pub use self::providers::cost::{
     Unpriced,
 };
 pub use self::providers::mermaid::{DiagramOptions, Interaction, MermaidConfig};
-pub use self::providers::{CostTrackerProvider, MermaidDiagramProvider};
+pub use self::providers::{CostTrackerProvider, MermaidDiagramProvider, RunFilter};
 pub use self::said::said_bytes;
 
 /// A manager that prices model calls by the price table.

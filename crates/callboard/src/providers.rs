@@ -4,6 +4,8 @@ pub mod cost;
 pub mod mermaid;
 pub(crate) mod page;
 mod readers;
+pub(crate) mod runs;
 
 pub use self::cost::CostTrackerProvider;
 pub use self::mermaid::MermaidDiagramProvider;
+pub use self::runs::RunFilter;

@@ -22,6 +22,14 @@ pub(crate) const ASKING_AGENT: &str = "gen_ai.agent.name";
 /// An excerpt has so many characters.
 const EXCERPT_CHARACTERS: usize = 100;
 
+/// What a part of a message may hold beside text, and the words for it in the part's media type or its `type`.
+const MEDIA: [(&str, &[&str]); 4] = [
+    ("[image]", &["image"]),
+    ("[audio]", &["audio"]),
+    ("[video]", &["video"]),
+    ("[file]", &["file", "document", "binary", "blob"]),
+];
+
 /// An image counts as so many bytes of text, about a thousand tokens: its own bytes say nothing of what it costs.
 const IMAGE_BYTES: u64 = 4_000;
 
@@ -70,6 +78,18 @@ pub(crate) fn text_of<'a>(body: &'a Value, key: &str) -> Option<&'a str> {
 /// Who a message is from, in the words of the service.
 pub(crate) fn role_of(body: &Value) -> &str {
     text_of(body, "role").unwrap_or("user")
+}
+
+/// What stands for a part of a message that is not text: `[image]`, `[audio]`, `[video]` or `[file]`. None for other parts.
+pub(crate) fn media_of(part: &Value) -> Option<&'static str> {
+    let kind = text_of(part, "type")?;
+    let media_type =
+        ["media_type", "mime_type", "modality"].into_iter().find_map(|key| text_of(part, key));
+    let said = media_type.into_iter().chain([kind]);
+    said.flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).find_map(|word| {
+        let medium = MEDIA.iter().find(|(_, names)| names.contains(&word));
+        medium.map(|(shown, _)| *shown)
+    })
 }
 
 impl Said {
@@ -216,7 +236,10 @@ impl Piece<'_> {
         }
         match self {
             Self::Text(text) => excerpt.push_str(&cut(text, 2 * EXCERPT_CHARACTERS)),
-            Self::Other(value) => excerpt.push_str(&cut(&value.to_json(), EXCERPT_CHARACTERS)),
+            Self::Other(value) => match media_of(value) {
+                Some(media) => excerpt.push_str(media),
+                None => excerpt.push_str(&cut(&value.to_json(), EXCERPT_CHARACTERS)),
+            },
             Self::Image(_) => excerpt.push_str("[image]"),
             Self::Call { name, arguments, .. } => {
                 let arguments =

@@ -66,6 +66,8 @@ keys! {
     SPAN_ENDED_BY = "callboard.span.ended_by";
     /// The agent, chat or call is the framework's own means, not one of the program's.
     AGENT_INTERNAL = "callboard.agent.internal";
+    /// A tool call: the agent whose message asked for it, where another one runs it.
+    TOOL_CALLER = "callboard.tool.caller";
     /// The trace of the run around this one.
     OUTER_TRACE_ID = "callboard.outer.trace_id";
     /// The span, in the run around this one, in which this one began.

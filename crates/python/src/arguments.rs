@@ -1,9 +1,14 @@
-//! Numbers that a program may pass as arguments, with an error that names the argument where one is out of range.
+//! What a program may pass as arguments, with an error that names the argument where it cannot be used.
 
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use callboard::{RunFilter, TraceId};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::span::SpanContext;
 
 /// So many; more than the machine can count are as many as it can.
 pub(crate) fn count(argument: &str, given: Option<i128>) -> PyResult<Option<usize>> {
@@ -24,4 +29,43 @@ pub(crate) fn seconds(argument: &str, given: Option<f64>) -> PyResult<Option<Dur
         ))
     })?;
     Ok(Some(duration))
+}
+
+/// Which run the argument `run` names: a span of it, or the id of its trace.
+pub(crate) fn run(given: &Bound<'_, PyAny>) -> PyResult<RunFilter> {
+    let trace_id = match given.cast::<SpanContext>() {
+        Ok(context) => match context.get().span() {
+            Some(span) => return Ok(span.into()),
+            // A provider's description of a span has the trace's id alone.
+            None => given.getattr(intern!(given.py(), "trace_id"))?,
+        },
+        Err(_) => given.clone(),
+    };
+    let Ok(text) = trace_id.cast::<PyString>() else {
+        let message = format!(
+            "run takes a SpanContext of the run or its trace id, not {}",
+            given.get_type().name()?
+        );
+        return Err(PyTypeError::new_err(message));
+    };
+    let text = text.to_string_lossy();
+    text.parse::<TraceId>().map(RunFilter::from).map_err(|_| {
+        let shown = match given.is_instance_of::<SpanContext>() {
+            true => "a SpanContext that belongs to no run".to_owned(),
+            false => format!("{:?}", text.chars().take(80).collect::<String>()),
+        };
+        PyValueError::new_err(format!(
+            "run takes a SpanContext of the run or its trace id, which is 32 hex digits, not {shown}"
+        ))
+    })
+}
+
+/// What a provider has of the run that was asked for, or the error that it has nothing.
+pub(crate) fn known<T>(of_run: Option<T>) -> PyResult<T> {
+    of_run.ok_or_else(|| {
+        PyValueError::new_err(
+            "run is not known to this provider: nothing was recorded in it since the provider was registered, or it is \
+             one of the runs_dropped",
+        )
+    })
 }

@@ -1,16 +1,18 @@
-"""Hand-offs in a group: SWARM_ON_CONDITION, with SWARM_TRANSITION at its end.
+"""Hand-offs in a group: SWARM_ON_CONDITION for those by a condition, SWARM_TRANSITION for all.
 
 A hand-off begins in one turn of a group chat and shows in the choice of the next speaker:
 
-    ON_CONDITION           the model called a function that AG2 made of the condition
-    REPLY_RESULT           a tool said who is to go on
-    ON_CONTEXT_CONDITION   a condition on the group's variables held before the agent replied
+    ON_CONDITION           the model called a function that AG2 made of an `OnCondition`
+    ON_CONTEXT_CONDITION   an `OnContextCondition` on the group's variables held before the agent replied
+    REPLY_RESULT           a tool returned who goes on
     Guardrail              a guardrail stopped what the agent was given, or what it said
     AFTER_WORK             the agent had nothing more to hand off: its own rule applies, or the group's
 
-Its span is therefore the group chat's child, not a turn's: it runs from the tool's start, or from the evaluation
-of the condition, to the choice. Where two begin in one turn, AG2 takes the later one. Where it resolves a target,
-`Selection` is told which rule that belongs to.
+The first two are hand-offs by a condition, and have a span. It is the group chat's child, as it crosses rounds. It
+runs from the tool's start, or from the evaluation of the condition, to the choice, and SWARM_TRANSITION is at its end.
+The other three have no span: their SWARM_TRANSITION is in the round in which the next speaker is chosen, as
+AGENT_TRANSITION is. Where two hand-offs begin in one turn, AG2 takes the later one. `Selection` gets the rule whose
+target AG2 resolves.
 """
 
 from __future__ import annotations
@@ -40,10 +42,14 @@ def install(patches: Patches) -> None:
         patches.watch(f"{GROUP}.{name}", guardrails)
 
 
+BY_A_CONDITION = frozenset({"ON_CONDITION", "ON_CONTEXT_CONDITION"})
+"""The rules that are a condition: a hand-off by one of them has a span."""
+
+
 class HandOff:
     """A hand-off that has begun, until the next speaker is chosen."""
 
-    __slots__ = ("about", "is_overridden", "reason", "span", "target")
+    __slots__ = ("about", "is_overridden", "reason", "run", "span", "target")
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class HandOff:
         reason: str,
         started_ns: int | None,
     ) -> None:
+        self.run = run
         self.target = target
         self.reason = reason
         self.is_overridden = False
@@ -65,27 +72,34 @@ class HandOff:
             keys.SWARM_CONDITION: condition,
             keys.TRANSITION_REASON: reason,
         }
-        attributes = {**self.about, keys.GEN_AI_AGENT_NAME: name_of(source)}
         self.span: SpanContext | None = None
-        if run.span is not None:
+        if run.span is not None and reason in BY_A_CONDITION:
+            attributes = {**self.about, keys.GEN_AI_AGENT_NAME: name_of(source)}
             self.span = run.span.start_child(
                 SpanKind.SWARM_ON_CONDITION, attributes, current=False, start_ns=started_ns
             )
         run.hand_offs.append(self)
 
     def end(self, chosen: Any, error: BaseException | None = None) -> None:
-        """SWARM_TRANSITION: the next speaker is chosen, or nobody is as the chat ends here; none where overridden."""
-        if self.span is None:
-            return
+        """Record SWARM_TRANSITION, and end the span if there is one.
+
+        `chosen` is None where the chat ends here. A hand-off that another one took the place of has no transition.
+        """
         if self.is_overridden:
-            self.span.set_attribute(keys.SWARM_OVERRIDDEN, True)
+            if self.span is not None:
+                self.span.set_attribute(keys.SWARM_OVERRIDDEN, True)
+        else:
+            self._record_transition(chosen)
+        if self.span is not None:
             self.span.end(error)
-            return
+
+    def _record_transition(self, chosen: Any) -> None:
         if chosen is not None:
             self.about[keys.NEXT_SPEAKER] = name_of(chosen)
             self.about[keys.NEXT_SPEAKER_ID] = str(id(chosen))
-        self.span.record_event(EventKind.SWARM_TRANSITION, self.about)
-        self.span.end(error)
+        span = self.span or self.run.round or self.run.span
+        if span is not None:
+            span.record_event(EventKind.SWARM_TRANSITION, self.about)
 
 
 def tool_result(executor: Any, function_name: Any, result: Any, started_ns: int) -> None:

@@ -84,6 +84,7 @@ CLIENT_API_TYPE = "ag2.client.api_type"
 CLIENT_BASE_URL = "ag2.client.base_url"
 
 # Tools, people, the console.
+TOOL_CALLER = "callboard.tool.caller"
 TOOL_CALL_ID = "ag2.tool_call_id"
 FUNCTION_NAME = "ag2.function.name"
 FUNCTION_ARGUMENTS = "ag2.function.arguments"

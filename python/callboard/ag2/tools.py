@@ -1,4 +1,8 @@
-"""Tools and functions that a model asked for: `tool_call`, TOOL_EXECUTION."""
+"""Tools and functions that a model asked for: `tool_call`, TOOL_EXECUTION.
+
+The agent that runs a tool is seldom the one that called it: in a chat of two it is the other one, in a group an
+executor runs the tools of all agents. The caller is the agent whose message asked.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from callboard._load import native
 
 from . import handoffs, keys, swarm
 from .agents import AGENT, name_of
+from .groups import GroupRun
 from .patching import Patches, Steps
+from .reply import Reply
 from .scope import Scope, current, here, innermost
 
 
@@ -43,6 +49,7 @@ def tool_call(function: str, agent: Any, /, func_call: Any, call_id: Any = None,
         {
             keys.GEN_AI_OPERATION: "execute_tool",
             keys.GEN_AI_AGENT_NAME: name_of(agent),
+            **caller(),
             keys.GEN_AI_TOOL_NAME: name,
             keys.GEN_AI_TOOL_TYPE: "function",
             keys.GEN_AI_TOOL_CALL_ID: call_id,
@@ -70,3 +77,15 @@ def tool_call(function: str, agent: Any, /, func_call: Any, call_id: Any = None,
     )
     if not succeeded:
         span.set_error(str(content))
+
+
+def caller() -> dict[str, Any]:
+    """Give the attribute that names the agent whose message asked for the tool; nothing where that is not known."""
+    scope = current.get()
+    while scope is not None and not isinstance(scope, (Reply, ToolCall)):
+        scope = scope.outer
+    if not isinstance(scope, Reply):
+        return {}
+    around = scope.outer
+    name = name_of(handoffs.asking_agent(around) if isinstance(around, GroupRun) else scope.sender)
+    return {} if name is None else {keys.TOOL_CALLER: name}

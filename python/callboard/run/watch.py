@@ -112,7 +112,7 @@ class Watch:
     def _write_diagram(self) -> None:
         if self._diagram is None:
             return
-        text = self._diagram.generate_sequence_diagram().rstrip("\n")
+        text = self._diagram.generate_sequence_diagram(run=self._root).rstrip("\n")
         if self._options.mermaid == "-":
             self._stderr.tell(f"\n{text}" if self._options.summary else text)
         else:

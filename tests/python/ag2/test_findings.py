@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import autogen
 import pytest
 from autogen import GroupChat, GroupChatManager
 from autogen.agentchat import initiate_group_chat
-from autogen.agentchat.group import AgentTarget, OnCondition, StringLLMCondition, TerminateTarget
+from autogen.agentchat.group import AgentTarget, OnCondition, ReplyResult, StringLLMCondition, TerminateTarget
 from autogen.agentchat.group.patterns import DefaultPattern, RoundRobinPattern
 from conftest import llm_config, speaker
 from model_server import Answer, ToolCall
@@ -53,6 +54,36 @@ def test_a_tool_called_again_and_again(recorder, traced, serve):
     ]
 
 
+def in_a_group(serve, names, message, max_rounds):
+    """A group in which whoever is asked has a tool, and one executor runs the tools of all."""
+    agents = []
+    for name, script in names.items():
+        agents.append(speaker(name, serve(*script)))
+
+        def weather(city: str) -> str:
+            """Looks up the weather."""
+            return "sunny"
+
+        agents[-1].register_for_llm(description="Looks up the weather.")(weather)
+        agents[-1].register_for_execution()(weather)
+    pattern = RoundRobinPattern(initial_agent=agents[0], agents=agents)
+    initiate_group_chat(pattern=pattern, messages=message, max_rounds=max_rounds)
+
+
+ASKS = Answer(tool_calls=[ToolCall("weather", {"city": "Oslo"})])
+
+
+def test_a_tool_that_one_of_a_group_calls_again_and_again(recorder, traced, serve):
+    with traced():
+        in_a_group(serve, {"ana": [ASKS, ASKS, ASKS, "Done."]}, "Go.", max_rounds=8)
+    kinds = [kind for kind, *_ in found(recorder)]
+    assert kinds == ["repeated_tool_call"]
+    calls = recorder.root.all("tool_call")
+    assert {(call["gen_ai.agent.name"], call["callboard.tool.caller"]) for call in calls} == {
+        ("_Group_Tool_Executor", "ana")
+    }
+
+
 @pytest.mark.parametrize("answers", [["ben", "ana", "ben"], ["ben", "cal", "ana"]])
 def test_an_agent_without_a_word(answers, recorder, traced, serve):
     with traced():
@@ -78,6 +109,32 @@ def test_hand_offs_in_a_circle(rounds, recorder, traced, serve):
         initiate_group_chat(pattern=pattern, messages="Go.", max_rounds=rounds)
     told = ("hand_off_cycle", "hand-offs go round: ana → ben → ana", "swarm_on_condition", ["swarm_on_condition"])
     assert [one for one in found(recorder) if one[0] == "hand_off_cycle"] == ([told] if rounds > 9 else [])
+
+
+@pytest.mark.parametrize("way", ["tools", "after work"])
+def test_turns_that_go_in_a_circle_without_a_condition(way, recorder, traced, serve):
+    """Tools that return who goes on are a circle; turns that go on after work are none."""
+    agents = {}
+
+    def to_ana() -> ReplyResult:
+        """Pass on to ana."""
+        return ReplyResult(message="passed on", target=AgentTarget(agents["ana"]))
+
+    def to_ben() -> ReplyResult:
+        """Pass on to ben."""
+        return ReplyResult(message="passed on", target=AgentTarget(agents["ben"]))
+
+    with traced():
+        for name, tool, words in (("ana", to_ben, "aceg"), ("ben", to_ana, "bdfh")):
+            script = [Answer(tool_calls=[ToolCall(tool.__name__)])] * 9 if way == "tools" else list(words)
+            agents[name] = speaker(name, serve(*script), functions=[tool])
+        for name, other in (("ana", "ben"), ("ben", "ana")):
+            agents[name].handoffs.set_after_work(AgentTarget(agents[other]))
+        pattern = DefaultPattern(initial_agent=agents["ana"], agents=list(agents.values()))
+        initiate_group_chat(pattern=pattern, messages="Go.", max_rounds=10 if way == "tools" else 8)
+    told = ("hand_off_cycle", "hand-offs go round: ana → ben → ana", "round", ["round"])
+    assert [one for one in found(recorder) if one[0] == "hand_off_cycle"] == ([told] if way == "tools" else [])
+    assert recorder.root.all("swarm_on_condition") == []
 
 
 @pytest.mark.parametrize("turns", [4, 5, 8])
@@ -170,7 +227,40 @@ def who_opens_and_listens(serve):
     agents[0].initiate_chat(GroupChatManager(group, llm_config=False), message="Go.")
 
 
+def one_tool_that_all_of_a_group_call(serve):
+    in_a_group(serve, {name: [ASKS, f"{name} is done."] for name in ("ana", "ben", "cal")}, "Go.", max_rounds=10)
+
+
+def three_requests_that_need_the_same(serve):
+    for number in range(3):
+        in_a_group(serve, {f"desk{number}": [ASKS, f"Sunny, {number}."]}, f"Request {number}", max_rounds=4)
+    boss = speaker("boss", None)
+
+    def look() -> str:
+        """Look."""
+        return "nothing"
+
+    boss.register_for_execution(name="look")(look)
+    for number in range(3):
+        asks = Answer(tool_calls=[ToolCall("look")])
+        ann = speaker("ann", serve(asks, f"Nothing, {number}."))
+        ann.register_for_llm(name="look", description="Looks.")(look)
+        boss.initiate_chat(ann, message=f"Question {number}", max_turns=2)
+
+
+def who_is_not_needed(serve):
+    """The group ends when its work is done, and one of them had nothing to do."""
+    agents = [speaker(name, None, default_auto_reply=f"I am {name}.") for name in ("ana", "ben", "cal")]
+    agents[1].register_reply([autogen.Agent, None], lambda *_, **__: (True, "ben says DONE."), position=0)
+    turns = iter([0, 0, 0, 1])
+    group = GroupChat(agents, [], max_round=9, speaker_selection_method=lambda *_: agents[next(turns)])
+    done = {"is_termination_msg": lambda message: "DONE" in (message.get("content") or "")}
+    opener = speaker("opener", None)
+    opener.initiate_chat(GroupChatManager(group, llm_config=False, **done), message="Go.")
+
+
 PROGRAMS = [
+    *(one_tool_that_all_of_a_group_call, three_requests_that_need_the_same, who_is_not_needed),
     *(counting, two_who_approve, the_same_question_each_day, turns_in_order, files_that_are_written),
     *(work_without_a_price, work_in_a_group_within, who_opens_and_listens),
 ]

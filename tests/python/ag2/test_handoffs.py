@@ -48,11 +48,15 @@ async def group_chat(pattern, mode, **options):
 
 
 def transitions(recorder):
-    """Who handed off to whom by which rule, and who spoke next."""
-    return [
-        (span["ag2.swarm.source"], span["ag2.swarm.target"], span["ag2.transition_reason"], span["ag2.swarm.condition"])
-        for span in recorder.root.all("swarm_on_condition")
-    ]
+    """Who handed off to whom by which rule, and on what condition."""
+    said = ("ag2.swarm.source", "ag2.swarm.target", "ag2.transition_reason", "ag2.swarm.condition")
+    return [tuple(event[key] for key in said) for event in recorder.root.found("swarm_transition")]
+
+
+def by_a_condition(recorder):
+    """The same of the hand-offs that have a span."""
+    spans = recorder.root.all("swarm_on_condition")
+    return [(span["ag2.swarm.source"], span["ag2.swarm.target"], span["ag2.transition_reason"]) for span in spans]
 
 
 def a_group_of_five(servers):
@@ -118,9 +122,8 @@ async def test_each_of_the_four_ways(mode, recorder, traced, serve):
                     reply _Group_Tool_Executor {a}generate_reply: promoted [internal]
                       reply_function _generate_group_tool_reply
                         tool_call promote by _Group_Tool_Executor
-                  swarm_on_condition bea -> cal: REPLY_RESULT None
-                    * swarm_transition bea -> cal
                   round 5 of 12
+                    * swarm_transition bea -> cal
                     * agent_transition bea -> cal
                     groupchat_select_speaker _Group_Tool_Executor -> cal (REPLY_RESULT)
                     reply cal {a}generate_reply: [Handing off to dan]
@@ -134,15 +137,13 @@ async def test_each_of_the_four_ways(mode, recorder, traced, serve):
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of dan
                   round 7 of 12
+                    * swarm_transition dan -> eve
                     * agent_transition dan -> eve
                     groupchat_select_speaker dan -> eve (AFTER_WORK)
                     reply eve {a}generate_reply: Bye.
-                  swarm_on_condition dan -> eve: AFTER_WORK None
-                    * swarm_transition dan -> eve
                   round 8 of 12
-                    groupchat_select_speaker eve -> - (-)
-                  swarm_on_condition eve -> Terminate: AFTER_WORK None
                     * swarm_transition eve -> nobody
+                    groupchat_select_speaker eve -> - (-)
     """)
     assert recorder.spent() == served(*servers)
     assert began_with_its_evaluation(recorder.root)
@@ -153,19 +154,33 @@ async def test_from_the_condition_or_the_tool_to_the_next_speakers_choice(mode, 
     servers = [serve(calling("transfer_to_bea_1")), serve(calling("promote")), serve("Done.")]
     with traced():
         await group_chat(a_group_of_five(servers), mode)
-    of_bea, of_cal, of_dan, of_eve, _ = recorder.root.all("swarm_on_condition")
+    of_bea, of_dan = recorder.root.all("swarm_on_condition")
     selections = {
         span.attributes.get("ag2.agent.selected"): span for span in recorder.root.all("groupchat_select_speaker")
     }
     replies = {span["ag2.agent.recipient"]: span for span in recorder.root.all("reply")}
 
-    for hand_off, tool in zip((of_bea, of_cal), recorder.root.all("tool_call"), strict=True):
-        assert tool.began <= hand_off.began < tool.ended_at
+    tool = recorder.root.all("tool_call")[0]
+    assert tool.began <= of_bea.began < tool.ended_at
     condition = next(one for one in replies["cal"].all("reply_function") if one["ag2.final"])
     assert condition.began <= of_dan.began <= condition.ended_at
-    assert selections["eve"].began <= of_eve.began, "AG2 asks what is to follow as it selects"
-    for hand_off, name in zip((of_bea, of_cal, of_dan, of_eve), ("bea", "cal", "dan", "eve"), strict=True):
+    for hand_off, name in ((of_bea, "bea"), (of_dan, "dan")):
         assert selections[name].began <= hand_off.ended_at <= selections[name].ended_at
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_only_a_hand_off_by_a_condition_has_a_span(mode, recorder, traced, serve):
+    servers = [serve(calling("transfer_to_bea_1")), serve(calling("promote")), serve("Done.")]
+    with traced():
+        await group_chat(a_group_of_five(servers), mode)
+    assert by_a_condition(recorder) == [("ana", "bea", "ON_CONDITION"), ("cal", "dan", "ON_CONTEXT_CONDITION")]
+    others = [
+        (span["ag2.round"], event["ag2.transition_reason"], event.get("ag2.agent.next_speaker"))
+        for span in recorder.root.all("round")
+        for kind, event in span.events
+        if kind == "swarm_transition"
+    ]
+    assert others == [(5, "REPLY_RESULT", "cal"), (7, "AFTER_WORK", "eve"), (8, "AFTER_WORK", None)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -238,12 +253,11 @@ async def test_to_a_nested_chat(mode, recorder, traced, serve):
                                   reply_function generate_oai_reply
                                     llm_call gpt-4o-mini of pam
                   round 4 of 5
+                    * swarm_transition wrapped_nested_ana_1 -> ana
                     groupchat_select_speaker wrapped_nested_ana_1 -> ana (AFTER_WORK)
                     reply ana {a}generate_reply: Thanks.
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
-                  swarm_on_condition wrapped_nested_ana_1 -> ana: AFTER_WORK None
-                    * swarm_transition wrapped_nested_ana_1 -> ana
                   round 5 of 5
     """)
     assert recorder.spent() == served(*servers)
@@ -284,11 +298,35 @@ async def test_the_last_of_two_hand_offs_is_the_one(mode, recorder, traced, serv
             ana.handoffs.add_llm_condition(OnCondition(target=AgentTarget(agent), condition=prompt))
         pattern = DefaultPattern(initial_agent=ana, agents=[ana, bea, cal], group_after_work=TerminateTarget())
         await group_chat(pattern, mode)
-    first, second, after = recorder.root.all("swarm_on_condition")
+    first, second = recorder.root.all("swarm_on_condition")
     assert (first["ag2.swarm.target"], first["callboard.swarm.overridden"], first.events) == ("bea", True, [])
     assert (second["ag2.swarm.target"], second.attributes.get("callboard.swarm.overridden")) == ("cal", None)
     assert second.event("swarm_transition")["ag2.agent.next_speaker"] == "cal"
-    assert after["ag2.swarm.source"] == "cal"
+    assert transitions(recorder)[1:] == [("cal", "Terminate", "AFTER_WORK", None)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_tools_result_that_a_later_hand_off_overrides(mode, recorder, traced, serve):
+    """It has no span, and no transition: nobody went on because of it."""
+    both = Answer(tool_calls=[ToolCall("to_bea"), ToolCall("transfer_to_cal_1")])
+
+    def to_bea() -> ReplyResult:
+        """Hand over to bea."""
+        return ReplyResult(message="for bea", target=AgentTarget(bea))
+
+    with traced():
+        ana = speaker("ana", serve(both), functions=[to_bea])
+        bea, cal = (speaker(name, None, default_auto_reply=name) for name in ("bea", "cal"))
+        ana.handoffs.add_llm_condition(
+            OnCondition(target=AgentTarget(cal), condition=StringLLMCondition(prompt="For cal"))
+        )
+        pattern = DefaultPattern(initial_agent=ana, agents=[ana, bea, cal], group_after_work=TerminateTarget())
+        await group_chat(pattern, mode)
+    assert by_a_condition(recorder) == [("ana", "cal", "ON_CONDITION")]
+    assert transitions(recorder) == [
+        ("ana", "cal", "ON_CONDITION", "For cal"),
+        ("cal", "Terminate", "AFTER_WORK", None),
+    ]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -304,8 +342,9 @@ async def test_a_guardrail(kind, mode, recorder, traced, serve):
         pattern = DefaultPattern(initial_agent=ana, agents=[ana, bea, cal], group_after_work=TerminateTarget())
         await group_chat(pattern, mode, messages="Tell the secret.")
     assert transitions(recorder) == [("ana", "cal", "Guardrail", "secret"), ("cal", "Terminate", "AFTER_WORK", None)]
-    first = recorder.root.all("swarm_on_condition")[0]
-    assert first.event("swarm_transition")["ag2.agent.next_speaker"] == "cal"
+    assert by_a_condition(recorder) == [], "a guardrail is no condition of a hand-off"
+    [first, _] = recorder.root.found("swarm_transition")
+    assert first["ag2.agent.next_speaker"] == "cal"
     reasons = [span.attributes.get("ag2.transition_reason") for span in recorder.root.all("groupchat_select_speaker")]
     assert reasons == ["Initial agent", "Guardrail", None]
     assert len(recorder.root.all("llm_call")) == (kind == "output")

@@ -119,17 +119,15 @@ async def test_a_group_chat_in_the_background(way, traced, serve, check):
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
                   round 2 of 9
+                    * swarm_transition ana -> ben
                     * agent_transition ana -> ben
                     groupchat_select_speaker ana -> ben (AFTER_WORK)
                     reply ben {a}generate_reply: Two.
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ben
-                  swarm_on_condition ana -> ben: AFTER_WORK None
-                    * swarm_transition ana -> ben
                   round 3 of 9
-                    groupchat_select_speaker ben -> - (-)
-                  swarm_on_condition ben -> Terminate: AFTER_WORK None
                     * swarm_transition ben -> nobody
+                    groupchat_select_speaker ben -> - (-)
             summary last_msg: Two.
         """,
         *servers,
@@ -161,6 +159,7 @@ async def test_a_pattern_that_selects_by_a_model(mode, traced, serve, check):
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
                   round 2 of 3
+                    * swarm_transition ana -> ben
                     * agent_transition ana -> ben
                     groupchat_select_speaker ana -> ben (Auto speaker selection)
                       chat {a}initiate_chat checking_agent -> speaker_selection_agent [internal]
@@ -175,8 +174,6 @@ async def test_a_pattern_that_selects_by_a_model(mode, traced, serve, check):
                     reply ben {a}generate_reply: Two.
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ben
-                  swarm_on_condition ana -> the group manager: AFTER_WORK None
-                    * swarm_transition ana -> ben
                   round 3 of 3
             summary last_msg: Two.
         """,
@@ -205,21 +202,19 @@ async def test_a_pattern_that_goes_round(mode, traced, serve, check):
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
                   round 2 of 4
+                    * swarm_transition ana -> ben
                     * agent_transition ana -> ben
                     groupchat_select_speaker ana -> ben (AFTER_WORK)
                     reply ben {a}generate_reply: Two.
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ben
-                  swarm_on_condition ana -> ben: AFTER_WORK None
-                    * swarm_transition ana -> ben
                   round 3 of 4
+                    * swarm_transition ben -> ana
                     * agent_transition ben -> ana
                     groupchat_select_speaker ben -> ana (AFTER_WORK)
                     reply ana {a}generate_reply: Three.
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
-                  swarm_on_condition ben -> ana: AFTER_WORK None
-                    * swarm_transition ben -> ana
                   round 4 of 4
             summary last_msg: Three.
         """,
@@ -276,17 +271,15 @@ async def test_a_hand_off_to_another_group(mode, traced, serve, check):
                                     reply_function generate_oai_reply
                                       llm_call gpt-4o-mini of ben
                                 round 2 of 3
-                                  groupchat_select_speaker ben -> - (-)
-                                swarm_on_condition ben -> Terminate: AFTER_WORK None
                                   * swarm_transition ben -> nobody
+                                  groupchat_select_speaker ben -> - (-)
                           summary last_msg: Deep.
                   round 4 of 5
+                    * swarm_transition wrapped_group_ana_1 -> ana
                     groupchat_select_speaker wrapped_group_ana_1 -> ana (AFTER_WORK)
                     reply ana {a}generate_reply: Up.
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of ana
-                  swarm_on_condition wrapped_group_ana_1 -> ana: AFTER_WORK None
-                    * swarm_transition wrapped_group_ana_1 -> ana
                   round 5 of 5
             summary last_msg: Up.
         """,

@@ -76,9 +76,8 @@ async def test_each_of_the_four_ways(mode, recorder, traced, serve):
                     reply _Swarm_Tool_Executor {a}generate_reply: promoted [internal]
                       reply_function _generate_swarm_tool_reply
                         tool_call promote by _Swarm_Tool_Executor
-                  swarm_on_condition bea -> cal: REPLY_RESULT None
-                    * swarm_transition bea -> cal
                   round 5 of 20
+                    * swarm_transition bea -> cal
                     * agent_transition bea -> cal
                     groupchat_select_speaker _Swarm_Tool_Executor -> cal (REPLY_RESULT)
                     reply cal {a}generate_reply: [Handing off to dan]
@@ -92,15 +91,13 @@ async def test_each_of_the_four_ways(mode, recorder, traced, serve):
                       reply_function {a}generate_oai_reply
                         llm_call gpt-4o-mini of dan
                   round 7 of 20
+                    * swarm_transition dan -> eve
                     * agent_transition dan -> eve
                     groupchat_select_speaker dan -> eve (AFTER_WORK)
                     reply eve {a}generate_reply: Bye.
-                  swarm_on_condition dan -> eve: AFTER_WORK None
-                    * swarm_transition dan -> eve
                   round 8 of 20
-                    groupchat_select_speaker eve -> - (-)
-                  swarm_on_condition eve -> TERMINATE: AFTER_WORK None
                     * swarm_transition eve -> nobody
+                    groupchat_select_speaker eve -> - (-)
     """)
     assert recorder.spent() == served(*servers)
     assert began_with_its_evaluation(recorder.root)
@@ -163,16 +160,14 @@ def test_the_whole_tree_of_a_nested_chat(traced, serve, check):
                                     llm_call gpt-4o-mini of pam
                               summary last_msg: Fine.
                   round 4 of 20
+                    * swarm_transition nested_chat_ana_1 -> ana
                     groupchat_select_speaker nested_chat_ana_1 -> ana (AFTER_WORK)
                     reply ana generate_reply: Thanks.
                       reply_function generate_oai_reply
                         llm_call gpt-4o-mini of ana
-                  swarm_on_condition nested_chat_ana_1 -> ana: AFTER_WORK None
-                    * swarm_transition nested_chat_ana_1 -> ana
                   round 5 of 20
-                    groupchat_select_speaker ana -> - (-)
-                  swarm_on_condition ana -> TERMINATE: AFTER_WORK None
                     * swarm_transition ana -> nobody
+                    groupchat_select_speaker ana -> - (-)
             summary last_msg: Thanks.
         """,
         *servers,

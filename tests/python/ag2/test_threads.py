@@ -148,7 +148,7 @@ def check_one_group_chat(recorder):
     group = recorder.root.only("chat").only("group_chat")
     assert group["ag2.groupchat.termination"] == "No eligible speaker"
     assert [reply["ag2.agent.recipient"] for reply in group.all("reply")] == ["ana", "ben"]
-    assert [one["ag2.swarm.target"] for one in group.all("swarm_on_condition")] == ["ben", "Terminate"]
+    assert [one["ag2.swarm.target"] for one in group.found("swarm_transition")] == ["ben", "Terminate"]
     assert len(recorder.root.all("llm_call")) == 2
 
 

@@ -75,6 +75,7 @@ def test_what_a_tool_call_records(recorder, traced, serve):
     assert call.attributes == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.agent.name": "executor",
+        "callboard.tool.caller": "caller",
         "gen_ai.tool.name": "double",
         "gen_ai.tool.type": "function",
         "gen_ai.tool.call.id": "call_1_1",
@@ -156,3 +157,66 @@ def test_a_tool_that_puts_work_on_an_executor(recorder, traced, serve):
         caller, executor = team(serve(asked(), "ok"), delegate)
         executor.initiate_chat(caller, message="Twice 21?", max_turns=2)
     assert [reply["ag2.reply"] for reply in recorder.root.only("tool_call").all("reply")] == ["deep"]
+
+
+async def test_several_async_tools_of_one_answer(recorder, traced, serve):
+    """AG2 runs each in a task of its own; all are what the reply function does."""
+    both_are_there = asyncio.Barrier(3) if hasattr(asyncio, "Barrier") else None
+
+    async def look_up(x: int) -> str:
+        if both_are_there is not None:
+            await both_are_there.wait()
+        callboard.current_span().record_event("looked_up", {"x": x})
+        await asyncio.sleep(0)
+        return f"found {x}"
+
+    asks = Answer(tool_calls=[ToolCall("double", {"x": number}) for number in (1, 2, 3)])
+    with traced():
+        caller, executor = team(serve(asks, "ok"), look_up)
+        await chat(executor, caller, "async", message="Look up.", max_turns=2)
+    hidden = ("console_print", "agent_creation", "cost", "llm_create", "llm_call", "agent_send_msg", "summary")
+    assert recorder.tree(*hidden) == tree("""
+        workflow
+          chat a_initiate_chat executor -> caller
+            round 1 of 2
+              reply caller a_generate_reply: double() double() double()
+                reply_function a_generate_oai_reply
+            round 2 of 2
+              reply executor a_generate_reply: found 1 /  / found 2 /  / found 3
+                reply_function a_generate_tool_calls_reply
+                  tool_call double by executor
+                    * looked_up
+                    * tool_execution double: found 1
+                  tool_call double by executor
+                    * looked_up
+                    * tool_execution double: found 2
+                  tool_call double by executor
+                    * looked_up
+                    * tool_execution double: found 3
+              reply caller a_generate_reply: ok
+                reply_function a_generate_oai_reply
+    """)
+
+
+async def test_what_tasks_of_a_reply_function_do_lies_under_it(recorder, traced, serve):
+    """Also where they go on after a first one has, and call models."""
+    helpers = [speaker(f"helper{number}", serve(f"deep {number}")) for number in range(2)]
+
+    async def delegate(x: int) -> str:
+        await asyncio.sleep(0.01 * x)
+        return await helpers[x].a_generate_reply([{"role": "user", "content": "?"}])
+
+    asks = Answer(tool_calls=[ToolCall("double", {"x": number}) for number in (0, 1)])
+    with traced():
+        caller, executor = team(serve(asks, "ok"), delegate)
+        await chat(executor, caller, "async", message="Ask.", max_turns=2)
+    [running] = [
+        one
+        for one in recorder.root.all("reply_function")
+        if one["ag2.reply_function"] == "a_generate_tool_calls_reply" and one.children
+    ]
+    assert [[reply["ag2.reply"] for reply in call.all("reply")] for call in running.all("tool_call")] == [
+        ["deep 0"],
+        ["deep 1"],
+    ]
+    assert len(recorder.root.all("tool_call")) == 2

@@ -55,7 +55,7 @@ async def test_everything_by_default(told):
     recorded, diagram, recorder = await told()
     assert SECRET in recorded
     assert SECRET in diagram
-    assert recorder.root.only("swarm_on_condition")["callboard.handoff.reason"] == SECRET
+    assert recorder.root.event("swarm_transition")["callboard.handoff.reason"] == SECRET
 
 
 async def test_redacted(told):

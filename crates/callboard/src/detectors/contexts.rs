@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use callboard_core::{Context, Record, SpanId, SpanKind, Value};
 
-use super::{Detector, Finding, MOST_KEPT, words};
+use super::{Detector, Finding, MOST_KEPT, counted, words};
 
 /// So many calls in a row that add nothing new are told of.
 const IDLE_CALLS: usize = 3;
@@ -40,8 +40,9 @@ impl Detector for IdleContexts {
             found.push(Finding {
                 kind: "idle_context",
                 text: format!(
-                    "what {agent} is asked grew over {IDLE_CALLS} calls to {} messages, and none of it is new",
-                    context.len()
+                    "what {agent} is asked grew over {} to {}, and none of it is new",
+                    counted(IDLE_CALLS, "call"),
+                    counted(context.len(), "message")
                 ),
                 spans,
                 more: Vec::new(),

@@ -6,8 +6,13 @@ use callboard_core::id::IdMap;
 use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys, value};
 
 use super::places::Places;
-use super::{Detector, Finding};
+use super::{Detector, Finding, counted};
 use crate::providers::cost::Money;
+
+/// Why a group chat ended.
+const TERMINATION: &str = "ag2.groupchat.termination";
+/// It ended as it had all its rounds.
+const ROUND_LIMIT: &str = "Max rounds reached";
 
 /// The group chats that are in progress, and where each of their spans belongs.
 #[derive(Default)]
@@ -22,6 +27,8 @@ struct Group {
     around: Option<Place>,
     agents: Vec<String>,
     heard: HashSet<String>,
+    /// Whether it ended at its round limit: it had all the turns that it may have.
+    at_its_limit: bool,
     selections: Vec<SpanId>,
     selecting: Spent,
     working: Spent,
@@ -49,6 +56,10 @@ impl Detector for Groups {
             Record::SpanChanged(changed) => {
                 let selected = value::find(&changed.attributes, "ag2.agent.selected");
                 self.hear(&changed.span, selected);
+                let termination = value::find(&changed.attributes, TERMINATION);
+                if let Some(group) = self.groups.get_mut(&changed.span.span_id) {
+                    group.at_its_limit |= is_round_limit(termination);
+                }
             }
             Record::Event(event) if event.kind == EventKind::Cost => self.pay(event),
             Record::Event(event) if event.kind == EventKind::AgentSendMsg => {
@@ -113,6 +124,10 @@ impl Groups {
     }
 }
 
+fn is_round_limit(termination: Option<&Value>) -> bool {
+    termination.and_then(Value::as_str) == Some(ROUND_LIMIT)
+}
+
 type At<'a> = (&'a std::sync::Arc<SpanHead>, u64);
 
 impl Group {
@@ -128,18 +143,22 @@ impl Group {
             around,
             agents: agents.map(str::to_owned).collect(),
             heard: opened_by.map(str::to_owned).into_iter().collect(),
+            at_its_limit: is_round_limit(span.attribute(TERMINATION)),
             ..Self::default()
         }
     }
 
-    /// Where as many speakers were chosen as there are agents, those who never had a word.
+    /// Those who never had a word, where the group ended at its round limit and chose at least as many speakers as it has
+    /// agents. A group that ends earlier may just not have needed them.
     fn never_chosen(&self, (at, time_unix_ns): At<'_>) -> Option<Finding> {
         let never: Vec<_> = self.agents.iter().filter(|name| !self.heard.contains(*name)).collect();
-        if never.is_empty() || self.selections.len() < self.agents.len() {
+        if !self.at_its_limit || never.is_empty() || self.selections.len() < self.agents.len() {
             return None;
         }
         let names = never.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let text = format!("{names} was never chosen in {} selections", self.selections.len());
+        let verb = if never.len() == 1 { "was" } else { "were" };
+        let selections = counted(self.selections.len(), "selection");
+        let text = format!("{names} {verb} never chosen in {selections}");
         let spans = self.selections.clone();
         Some(Finding {
             kind: "agent_never_chosen",

@@ -1,19 +1,20 @@
 //! Hand-offs that go round in a circle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use callboard_core::id::IdMap;
-use callboard_core::{EventKind, Record, SpanId, Value};
+use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value};
 
+use super::places::Places;
 use super::{Detector, Finding, MOST_KEPT};
 
 /// The longest circle that is looked for, in hand-offs.
 const LONGEST: usize = 6;
 
-/// The last hand-offs of each group chat.
+/// The last hand-offs of each chat, by its span; None where there is no chat.
 #[derive(Default)]
 pub(super) struct HandOffCycles {
-    groups: IdMap<SpanId, Group>,
+    chats: Places<SpanId>,
+    groups: HashMap<Option<SpanId>, Group>,
 }
 
 #[derive(Default)]
@@ -25,41 +26,63 @@ struct Group {
 struct HandOff {
     from: String,
     to: String,
-    /// An agent's work was done, and its turn passed on as it always does: nobody decided it.
+    /// Whether it is after work: the turn goes on as it always does, and nobody decided it.
     is_routine: bool,
+    /// The span that the hand-off is recorded in: of a condition, or a round, or a chat.
     span: SpanId,
 }
 
 impl Detector for HandOffCycles {
     fn see(&mut self, record: &Record, found: &mut Vec<Finding>) {
-        let Record::Event(event) = record else { return };
+        match record {
+            Record::SpanStarted(span) => {
+                self.chats
+                    .start(span, |around| if is_chat(span) { Some(span.span_id) } else { around });
+            }
+            Record::Event(event) if event.kind == EventKind::SwarmTransition => {
+                found.extend(self.hand_off(event));
+            }
+            Record::SpanEnded(ended) => {
+                self.chats.end(&ended.span);
+                if is_chat(&ended.span) {
+                    self.groups.remove(&Some(ended.span.span_id));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl HandOffCycles {
+    /// Takes up a hand-off: an event in a span of its own, or in the round or the chat in which it happens.
+    fn hand_off(&mut self, event: &Event) -> Option<Finding> {
         let name = |key| event.attribute(key).and_then(Value::as_str).map(str::to_owned);
-        let (EventKind::SwarmTransition, Some(group)) = (&event.kind, event.span.parent_span_id)
-        else {
-            return;
-        };
-        let (Some(from), Some(to)) = (name("ag2.swarm.source"), name("ag2.agent.next_speaker"))
-        else {
-            return;
-        };
-        if !self.groups.contains_key(&group) && self.groups.len() >= MOST_KEPT {
-            return;
+        let (from, to) = (name("ag2.swarm.source")?, name("ag2.agent.next_speaker")?);
+        let chat = self.chats.of(&event.span);
+        if !self.groups.contains_key(&chat) && self.groups.len() >= MOST_KEPT {
+            return None;
         }
         let is_routine = name("ag2.transition_reason").as_deref() == Some("AFTER_WORK");
         let hand_off = HandOff { from, to, is_routine, span: event.span.span_id };
-        let group = self.groups.entry(group).or_default();
-        if let Some(circle) = group.add(hand_off) {
-            let spans = group.last[group.last.len() - 2 * circle.len()..].iter();
-            found.push(Finding {
-                kind: "hand_off_cycle",
-                text: format!("hand-offs go round: {} → {}", circle.join(" → "), circle[0]),
-                spans: spans.map(|hand_off| hand_off.span).collect(),
-                more: Vec::new(),
-                at: event.span.clone(),
-                time_unix_ns: event.time_unix_ns,
-            });
-        }
+        let group = self.groups.entry(chat).or_default();
+        let circle = group.add(hand_off)?;
+        let spans = group.last[group.last.len() - 2 * circle.len()..].iter();
+        let mut spans: Vec<_> = spans.map(|hand_off| hand_off.span).collect();
+        // A chat without rounds has all of them in its own span.
+        spans.dedup();
+        Some(Finding {
+            kind: "hand_off_cycle",
+            text: format!("hand-offs go round: {} → {}", circle.join(" → "), circle[0]),
+            spans,
+            more: Vec::new(),
+            at: event.span.clone(),
+            time_unix_ns: event.time_unix_ns,
+        })
     }
+}
+
+fn is_chat(span: &SpanHead) -> bool {
+    matches!(span.kind, SpanKind::Chat | SpanKind::GroupChat)
 }
 
 impl Group {

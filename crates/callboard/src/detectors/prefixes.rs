@@ -271,11 +271,11 @@ impl Break {
     fn finding(self, agent: &str, former: &Asked, asked: &Asked, ended: &SpanEnded) -> Finding {
         let whose = if agent.is_empty() { String::new() } else { format!(" of {agent}") };
         let tokens = self.tokens(asked.input_tokens);
-        let plural = if tokens == 1 { "" } else { "s" };
+        let (plural, verb) = if tokens == 1 { ("", "was") } else { ("s", "were") };
         Finding {
             kind: "broken_prompt_cache",
             text: format!(
-                "between two calls{whose}, {}: about {tokens} token{plural} that the first had sent were sent \
+                "between two calls{whose}, {}: about {tokens} token{plural} that the first had sent {verb} sent \
                  again past the prompt cache",
                 self.what
             ),

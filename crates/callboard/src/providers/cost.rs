@@ -42,6 +42,7 @@
 //! are the prices of the input tokens read from and written to the prompt cache; without them those cost what other
 //! input tokens do. `version` is told with each price.
 
+mod books;
 mod ledger;
 mod lives;
 mod messages;
@@ -54,7 +55,7 @@ mod tracker;
 mod tree;
 mod user_prices;
 
-pub use self::ledger::{CostSummary, Share, Unpriced};
+pub use self::books::{CostSummary, Share, Unpriced};
 pub use self::messages::MessageCost;
 pub use self::money::Money;
 pub use self::prices::{Prices, Tokens};

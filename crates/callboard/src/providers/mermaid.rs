@@ -4,11 +4,13 @@
 //! the same text, and never as its own syntax. Plain words stay as they are.
 //!
 //! ```text
-//! AGENT_SEND_MSG ─▶ label (one short line) ─▶ Transcript ─▶ fold, shorten ─▶ escape ─▶ text
+//! AGENT_SEND_MSG ─▶ label (one short line) ─▶ Transcript, by run ─▶ fold, shorten ─▶ escape ─▶ text
+//! NESTED_CHAT, REPLY in a tool ─▶ Exchanges ──┘
 //! ```
 
 mod diagram;
 mod escape;
+mod exchange;
 mod label;
 mod transcript;
 
@@ -24,6 +26,7 @@ pub use self::transcript::Interaction;
 use self::transcript::Transcript;
 use crate::providers::page::escape_html;
 use crate::providers::readers::{Kept, Reading};
+use crate::providers::runs::RunFilter;
 
 /// How a diagram provider is made: what is not set has its default.
 #[derive(Clone, Debug)]
@@ -41,8 +44,11 @@ impl Default for MermaidConfig {
     }
 }
 
-/// Draws every message that one agent sends to another and that is not silent. Clones share what they were told:
-/// register one and read another.
+/// Draws every message that one agent sends to another and that is not silent, and each agent that another one asks by a
+/// tool. Clones share what they were told: register one and read another.
+///
+/// A diagram is one run's: the run that is named, or else the one that began last. Up to 10,000 runs are kept apart, within the
+/// bounds of [`MermaidConfig::kept_messages`].
 ///
 /// Reading first waits, for five seconds at the most, until what the reader recorded has arrived.
 ///
@@ -92,7 +98,8 @@ impl MermaidDiagramProvider {
         Self { shared: Arc::new(Shared { transcript, options: config.diagram }) }
     }
 
-    /// The diagram, as the provider's configuration says. Its lines are joined by a newline, with none at the end.
+    /// The diagram of the run that began last, as the provider's configuration says. Its lines are joined by a newline, with
+    /// none at the end.
     ///
     /// Mermaid draws texts of up to 50,000 characters unless its `maxTextSize` is raised: for a long conversation see
     /// [`DiagramOptions::max_messages`].
@@ -100,18 +107,35 @@ impl MermaidDiagramProvider {
         self.draw(&self.shared.options)
     }
 
-    /// The diagram, as `options` say.
+    /// The diagram of the run that began last, as `options` say.
     pub fn draw(&self, options: &DiagramOptions) -> String {
-        let transcript = self.read();
-        diagram::draw(&transcript, options)
+        let said = self.read().of_last_run();
+        diagram::draw(said, options)
     }
 
-    /// Every message that is drawn, in order of time.
+    /// The diagram of a run, as `options` say: `&span` for the run of any span, or a trace id. None where the run is not known:
+    /// nothing of it has come to this provider, or it is no longer kept.
+    pub fn draw_run(&self, run: impl Into<RunFilter>, options: &DiagramOptions) -> Option<String> {
+        let said = self.read().of(run.into())?;
+        Some(diagram::draw(said, options))
+    }
+
+    /// How many runs are no longer kept, with their messages.
+    pub fn runs_dropped(&self) -> u64 {
+        self.read().runs_dropped()
+    }
+
+    /// Every message of every run, in order of time.
     pub fn interactions(&self) -> Vec<Interaction> {
-        self.read().in_order_of_time()
+        self.read().all()
     }
 
-    /// The agents that take part, in the order in which the diagram has them.
+    /// Every message of a run, in order of time. None where the run is not known.
+    pub fn interactions_of_run(&self, run: impl Into<RunFilter>) -> Option<Vec<Interaction>> {
+        self.read().of(run.into()).map(|said| said.interactions)
+    }
+
+    /// The agents that take part in any run, in the order in which a diagram has them.
     pub fn participants(&self) -> Vec<Text> {
         diagram::participants(&self.interactions())
     }

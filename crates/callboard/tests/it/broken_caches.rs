@@ -138,11 +138,11 @@ fn tools_that_were_changed() {
         })
     };
     insta::assert_snapshot!(told(&["look", "find"], &["find", "go"]), @r#"
-    between two calls of ann, the tools were changed (added go; removed look): about 1 token that the first had sent were sent again past the prompt cache
+    between two calls of ann, the tools were changed (added go; removed look): about 1 token that the first had sent was sent again past the prompt cache
     "tools" 0 "tools" 1
     "#);
     insta::assert_snapshot!(told(&["look", "find"], &["find", "look"]), @r#"
-    between two calls of ann, the tools were changed (their order): about 1 token that the first had sent were sent again past the prompt cache
+    between two calls of ann, the tools were changed (their order): about 1 token that the first had sent was sent again past the prompt cache
     "tools" 0 "tools" 1
     "#);
     assert_eq!(told(&["look"], &["look"]), "");

@@ -1,7 +1,8 @@
 //! The diagram's text: who and what it shows, and how it is shortened.
 
 use callboard::{
-    DiagramOptions, EventKind, MermaidConfig, MermaidDiagramProvider, Prices, Span, Value, keys,
+    DiagramOptions, EventKind, MermaidConfig, MermaidDiagramProvider, Prices, Span, SpanKind,
+    Value, keys,
 };
 
 use crate::recording::{self, map, say, text};
@@ -207,4 +208,96 @@ fn nothing_said_is_a_diagram_too() {
     let diagram = draw(MermaidConfig::default(), |_| ());
     assert_eq!(diagram.generate_sequence_diagram(), "sequenceDiagram");
     assert_eq!(diagram.participants(), [""; 0]);
+}
+
+fn agents(span_kind: SpanKind, parent: &Span, from: &str, to: &str, message: Option<&str>) -> Span {
+    let mut attributes: Vec<_> =
+        vec![(keys::AGENT_SENDER.into(), text(from)), (keys::AGENT_RECIPIENT.into(), text(to))];
+    attributes.extend(message.map(|words| ("ag2.chat.initial_message".into(), text(words))));
+    parent.start_child(span_kind, attributes)
+}
+
+#[test]
+fn an_agent_that_another_one_has_as_a_tool() {
+    let diagram = draw(MermaidConfig::default(), |run| {
+        say(run, "user", "ann", "How many?");
+        let tool = run.start_child(SpanKind::ToolCall, []);
+        let task =
+            agents(SpanKind::NestedChat, &tool, "ann", "bob", Some("Count; them: <b>#1</b>"));
+        let reply = agents(SpanKind::Reply, &task, "ann", "bob", None);
+        say(&reply, "bob", "cal", "Help me.");
+        reply.end();
+        task.set_attribute("ag2.chat_result.summary", "It is three.");
+        task.end();
+        let task = agents(SpanKind::NestedChat, &tool, "ann", "dan", Some("Check it."));
+        task.set_status(callboard::Status::Error { message: "out of time".into() });
+        task.end();
+        tool.end();
+        say(run, "ann", "user", "Three.");
+    });
+    insta::assert_snapshot!(diagram.generate_sequence_diagram(), @"
+    sequenceDiagram
+        participant user
+        participant ann
+        participant bob
+        participant cal
+        participant dan
+        user->>ann: How many?
+        ann->>bob: Count#59; them: #60;b>#35;1#60;/b>
+        bob->>cal: Help me.
+        bob->>ann: It is three.
+        ann->>dan: Check it.
+        dan->>ann: Error: out of time
+        ann->>user: Three.
+    ");
+}
+
+#[test]
+fn an_agent_that_a_tools_function_asks() {
+    let diagram = draw(MermaidConfig::default(), |run| {
+        let tool = run.start_child(
+            SpanKind::ToolCall,
+            [
+                ("gen_ai.agent.name".into(), "executor".into()),
+                (keys::TOOL_CALLER.into(), "ann".into()),
+            ],
+        );
+        let question = map(&[("role", "user".into()), ("content", "Why?".into())]);
+        let reply = tool.start_child(
+            SpanKind::Reply,
+            vec![
+                (keys::AGENT_RECIPIENT.into(), "bob".into()),
+                ("ag2.messages.start".into(), Value::from(vec![question])),
+            ],
+        );
+        reply.set_attribute("ag2.reply", map(&[("content", "Because.".into())]));
+        reply.end();
+        tool.end();
+        agents(SpanKind::Reply, run, "ann", "bob", None).end();
+    });
+    insta::assert_snapshot!(diagram.generate_sequence_diagram(), @"
+    sequenceDiagram
+        participant ann
+        participant bob
+        ann->>bob: Why?
+        bob->>ann: Because.
+    ");
+}
+
+#[test]
+fn nested_chats_of_messages_are_drawn_by_these() {
+    let diagram = draw(MermaidConfig::default(), |run| {
+        let nested = agents(SpanKind::NestedChat, run, "boss", "ana", None);
+        say(&nested, "ana", "pam", "Check it.");
+        say(&nested, "pam", "ana", "Fine.");
+        nested.set_attribute("ag2.chat_result.summary", "Fine.");
+        nested.end();
+    });
+    insta::assert_snapshot!(diagram.generate_sequence_diagram(), @"
+    sequenceDiagram
+        participant ana
+        participant pam
+        ana->>pam: Check it.
+        pam->>ana: Fine.
+    ");
 }

@@ -185,19 +185,101 @@ fn the_same_tool_call_by_different_agents_is_none_of_its_kind() {
     assert_eq!(found, []);
 }
 
+/// Chats of this kind, one after the other, in each of which a tool is called so many times with the same arguments.
+fn chats_of_calls(run: &Span, kind: SpanKind, calls: &[usize]) {
+    for times in calls {
+        let chat = run.start_child(kind.clone(), []);
+        let reply = chat.start_child(SpanKind::Reply, []);
+        for _ in 0..*times {
+            call(&reply, "look", "{}");
+        }
+        reply.end();
+        chat.end();
+    }
+}
+
+#[test]
+fn the_same_tool_call_in_separate_chats_is_no_repetition() {
+    let told = "repeated_tool_call: look was called 3 times with the same arguments";
+    for kind in [SpanKind::Chat, SpanKind::GroupChat, SpanKind::NestedChat, SpanKind::Reply] {
+        let in_chats = |calls: &[usize]| findings(|run| chats_of_calls(run, kind.clone(), calls));
+        assert_eq!(in_chats(&[1, 1, 1, 2, 2]), [], "{kind:?}");
+        assert_eq!(in_chats(&[1, 3, 2]), one(told, 3), "{kind:?}");
+        assert_eq!(in_chats(&[3, 4]), [one(told, 3), one(told, 3)].concat(), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_tool_is_called_by_who_asks_for_it() {
+    let calls = |run: &Span, callers: &[&str]| {
+        let group = run.start_child(SpanKind::GroupChat, []);
+        for name in callers {
+            let attributes = vec![
+                ("gen_ai.agent.name".into(), "executor".into()),
+                (keys::TOOL_CALLER.into(), text(name)),
+            ];
+            let span = group.start_child(SpanKind::ToolCall, attributes);
+            let name = ("ag2.function.name".into(), "look".into());
+            span.record_event(EventKind::ToolExecution, [name]);
+            span.end();
+        }
+        group.end();
+    };
+    assert_eq!(findings(|run| calls(run, &["ana", "ben", "cal", "ana", "ben"])), []);
+    let told = "repeated_tool_call: look was called 3 times with the same arguments";
+    assert_eq!(findings(|run| calls(run, &["ana", "ben", "ana", "ana"])), one(told, 3));
+}
+
 fn hand_off(group: &Span, from: &str, to: &str) {
     hand_off_by(group, from, to, "ON_CONDITION");
 }
 
 fn hand_off_by(group: &Span, from: &str, to: &str, rule: &'static str) {
     let span = group.start_child(SpanKind::SwarmOnCondition, []);
+    hand_off_in(&span, from, to, rule);
+    span.end();
+}
+
+fn hand_off_in(span: &Span, from: &str, to: &str, rule: &'static str) {
     let attributes: Vec<_> = vec![
         ("ag2.swarm.source".into(), text(from)),
         ("ag2.agent.next_speaker".into(), text(to)),
         ("ag2.transition_reason".into(), rule.into()),
     ];
     span.record_event(EventKind::SwarmTransition, attributes);
-    span.end();
+}
+
+/// A group chat with a round for each of these hand-offs, which are events in the rounds.
+fn rounds_of(run: &Span, hand_offs: &[(&str, &str)], rule: &'static str) {
+    let group = run.start_child(SpanKind::GroupChat, []);
+    for (from, to) in hand_offs {
+        let round = group.start_child(SpanKind::Round, []);
+        hand_off_in(&round, from, to, rule);
+        round.end();
+    }
+    group.end();
+}
+
+#[test]
+fn a_circle_of_hand_offs_without_spans() {
+    let circle = [("ana", "ben"), ("ben", "ana")].repeat(2);
+    let told = "hand_off_cycle: hand-offs go round: ana → ben → ana";
+    assert_eq!(findings(|run| rounds_of(run, &circle, "REPLY_RESULT")), one(told, 4));
+    assert_eq!(findings(|run| rounds_of(run, &circle, "AFTER_WORK")), [], "nobody decided it");
+    let halves = |run: &Span| {
+        for half in circle.chunks(2) {
+            rounds_of(run, half, "REPLY_RESULT");
+        }
+    };
+    assert_eq!(findings(halves), [], "each group chat has half of it");
+    let without_rounds = |run: &Span| {
+        let channel = run.start_child(SpanKind::GroupChat, []);
+        for (from, to) in &circle {
+            hand_off_in(&channel, from, to, "REPLY_RESULT");
+        }
+        channel.end();
+    };
+    assert_eq!(findings(without_rounds), one(told, 1), "all of them are in one span");
 }
 
 #[test]
@@ -242,11 +324,30 @@ fn hand_offs_to_and_fro_by_way_of_others_are_no_circle() {
 }
 
 /// A group chat in which these are chosen in turn; each choice and each reply costs what is given, or is unpriced.
+/// It ends at its round limit.
 fn group_chat(run: &Span, chosen: &[&str], choice_usd: Option<f64>, reply_usd: Option<f64>) {
+    group_chat_of(
+        run,
+        &["ana", "ben", "_cal"],
+        chosen,
+        choice_usd,
+        reply_usd,
+        "Max rounds reached",
+    );
+}
+
+fn group_chat_of(
+    run: &Span,
+    agents: &[&str],
+    chosen: &[&str],
+    choice_usd: Option<f64>,
+    reply_usd: Option<f64>,
+    termination: &'static str,
+) {
     let names =
         |names: &[&str]| Value::from(names.iter().map(|name| text(name)).collect::<Vec<_>>());
     let attributes = vec![
-        ("ag2.agents".into(), names(&["ana", "ben", "_cal", "executor", "opener"])),
+        ("ag2.agents".into(), names(&[agents, &["executor", "opener"]].concat())),
         ("callboard.groupchat.internal_agents".into(), names(&["executor"])),
         ("callboard.groupchat.opened_by".into(), "opener".into()),
     ];
@@ -260,6 +361,7 @@ fn group_chat(run: &Span, chosen: &[&str], choice_usd: Option<f64>, reply_usd: O
         pay(&round.start_child(SpanKind::Reply, []), reply_usd);
         round.end();
     }
+    group.set_attribute("ag2.groupchat.termination", termination);
     group.end();
 }
 
@@ -281,6 +383,33 @@ fn an_agent_that_is_never_chosen() {
     assert_eq!(chosen(&["ana", "ben", "ana", "ben"]), one(told, 4));
     assert_eq!(chosen(&["ana", "ben"]), [], "too few turns to tell");
     assert_eq!(chosen(&["ana", "ben", "_cal", "ana"]), []);
+}
+
+#[test]
+fn an_agent_that_a_group_without_a_limit_did_not_need() {
+    let ended = |termination| {
+        findings(|run| {
+            let chosen = ["ana", "ben", "ana", "ben"];
+            group_chat_of(run, &["ana", "ben", "_cal"], &chosen, Some(0.0), Some(0.1), termination);
+        })
+    };
+    for reason in ["No reply", "No eligible speaker", "Termination message"] {
+        assert_eq!(ended(reason), [], "{reason}");
+    }
+    assert_eq!(ended("Max rounds reached").len(), 1);
+}
+
+#[test]
+fn one_or_several_in_a_sentence() {
+    let said = |agents: &[&str], chosen: &[&str]| {
+        findings(|run| {
+            group_chat_of(run, agents, chosen, Some(0.0), Some(0.1), "Max rounds reached");
+        })
+    };
+    let several = "agent_never_chosen: ben, cal were never chosen in 4 selections";
+    assert_eq!(said(&["ana", "ben", "cal"], &["ana"; 4]), one(several, 4));
+    let single = "agent_never_chosen: ben was never chosen in 2 selections";
+    assert_eq!(said(&["ben"], &["opener"; 2]), one(single, 2));
 }
 
 #[test]

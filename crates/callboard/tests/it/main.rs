@@ -9,3 +9,4 @@ mod mermaid_reads;
 mod message_costs;
 mod pricing;
 mod recording;
+mod runs;

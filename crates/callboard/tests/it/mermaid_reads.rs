@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use callboard::{DiagramOptions, MermaidDiagramProvider, Prices};
+use callboard::{DiagramOptions, MermaidConfig, MermaidDiagramProvider, Prices, SpanKind};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -294,4 +294,33 @@ fn folded_and_shortened_diagrams_are_read_too() {
     assert_eq!(answers[0]["messages"].as_array().unwrap().len(), 2);
     assert_eq!(answers[1]["notes"], Json::from(vec!["53 messages left out"]), "{}", answers[1]);
     assert_eq!(answers[1]["messages"].as_array().unwrap().len(), 7);
+}
+
+#[test]
+fn agents_that_are_asked_by_a_tool_are_read_too() {
+    let manager = recording::manager(Prices::default());
+    let config = MermaidConfig { kept_messages: 0, ..MermaidConfig::default() };
+    let (diagram, keeps_nothing) =
+        (MermaidDiagramProvider::default(), MermaidDiagramProvider::new(config));
+    manager.register(Box::new(diagram.clone()));
+    manager.register(Box::new(keeps_nothing.clone()));
+    let run = manager.start_run("test", vec![]);
+    for oddity in ODDITIES.iter().filter(|oddity| !oddity.trim().is_empty()) {
+        let attributes = vec![
+            (callboard::keys::AGENT_SENDER.into(), text("ann")),
+            (callboard::keys::AGENT_RECIPIENT.into(), text(&format!("x{oddity}"))),
+            ("ag2.chat.initial_message".into(), text(oddity)),
+        ];
+        let task = run.start_child(SpanKind::NestedChat, attributes);
+        task.set_attribute("ag2.chat_result.summary", text(oddity));
+        task.end();
+    }
+    let diagrams = [diagram.generate_sequence_diagram(), keeps_nothing.generate_sequence_diagram()];
+    let expected = diagram.interactions().len();
+    assert!(expected > 100 && diagrams[1].contains("no longer kept"), "{}", diagrams[1]);
+    let Some(answers) = read_back(&diagrams) else { return };
+    for (answer, messages) in answers.iter().zip([expected, 0]) {
+        assert_eq!(answer["others"], 0, "{answer}");
+        assert_eq!(answer["messages"].as_array().map(Vec::len), Some(messages), "{answer}");
+    }
 }

@@ -238,13 +238,16 @@ impl Attempt {
     }
 
     /// Where something is recorded while `span` is current: in the attempt's own span, if it is what happens there.
+    ///
+    /// In a task that the function has created, the reply's span is still current when another task has opened the
+    /// attempt's already: that one is what the function does, too.
     pub(super) fn opened_under<'py>(
         &self,
         this: &Bound<'py, Self>,
         span: Bound<'py, SpanContext>,
     ) -> Bound<'py, SpanContext> {
         let py = this.py();
-        if self.span.get(py).is_none() && self.reply.get().context(py).is(&span) {
+        if self.reply.get().context(py).is(&span) {
             return self.opened(this).map_or(span, |opened| opened.into_bound(py));
         }
         span

@@ -1,10 +1,11 @@
 //! `CostTrackerProvider`, as Python sees it.
 
-use callboard::providers::cost::{CostTrackerConfig, MessageCost, Share};
+use callboard::CostSummary;
+use callboard::providers::cost::{CostTrackerConfig, MessageCost, Share, Unpriced};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::arguments::count;
+use crate::arguments::{self, count};
 use crate::value::attributes_to_python;
 
 /// Adds up what model calls, and anything else with a cost, cost.
@@ -12,6 +13,9 @@ use crate::value::attributes_to_python;
 /// Every COST event with an `ag2.cost` counts, a program's own too. The price of a model call is the one that the program
 /// configured, else what the framework says where it is above 0, else the price table's (a price file of your own first);
 /// a call that nobody has a price for is `unpriced`, and in no sum. Answers from a response cache cost nothing: see `saved`.
+///
+/// What is read covers all runs. The methods take a `run`: a `SpanContext` of it, its root or any other, or its trace id. A
+/// run that is not known is a ValueError.
 ///
 /// Args:
 ///     history_entries: the most entries of `cost_history`; the oldest go first. Sums never lose anything.
@@ -44,26 +48,79 @@ impl CostTrackerProvider {
     /// A dict for each COST event that counts, in the order of recording, with the event's attributes.
     #[getter]
     fn cost_history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.history(py, None)
+    }
+
+    /// US dollars by the name of the agent that called, the dearest first. They add up to the total.
+    #[pyo3(signature = (*, run=None))]
+    fn cost_by_agent<'py>(
+        &self,
+        py: Python<'py>,
+        run: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        shares(py, &self.summary_of(py, run)?.by_agent)
+    }
+
+    /// US dollars by model, the dearest first. They add up to the total.
+    #[pyo3(signature = (*, run=None))]
+    fn cost_by_model<'py>(
+        &self,
+        py: Python<'py>,
+        run: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        shares(py, &self.summary_of(py, run)?.by_model)
+    }
+
+    /// US dollars by the nearest chat around the call, the dearest first. They add up to the total.
+    #[pyo3(signature = (*, run=None))]
+    fn cost_by_chat<'py>(
+        &self,
+        py: Python<'py>,
+        run: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        shares(py, &self.summary_of(py, run)?.by_chat)
+    }
+
+    /// The sums as a dict: `total_cost`, `cost_events` (how many), `saved`, `cached_answers` (how many) and `unpriced`. Without
+    /// a run they are those of the properties.
+    #[pyo3(signature = (*, run=None))]
+    fn summary<'py>(
+        &self,
+        py: Python<'py>,
+        run: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let summary = self.summary_of(py, run)?;
+        let sums = PyDict::new(py);
+        sums.set_item("total_cost", summary.total.usd())?;
+        sums.set_item("cost_events", summary.events)?;
+        sums.set_item("saved", summary.saved.usd())?;
+        sums.set_item("cached_answers", summary.cached_calls)?;
+        sums.set_item("unpriced", unpriced(py, summary.unpriced)?)?;
+        Ok(sums)
+    }
+
+    /// The `cost_history` of a run; without one that of all runs.
+    #[pyo3(signature = (*, run=None))]
+    fn history<'py>(
+        &self,
+        py: Python<'py>,
+        run: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let history = match run.map(arguments::run).transpose()? {
+            Some(run) => arguments::known(py.detach(|| self.provider.cost_history_of_run(run)))?,
+            None => py.detach(|| self.provider.cost_history()),
+        };
         let list = PyList::empty(py);
-        for entry in py.detach(|| self.provider.cost_history()) {
+        for entry in history {
             list.append(attributes_to_python(py, &entry)?)?;
         }
         Ok(list)
     }
 
-    /// US dollars by the name of the agent that called, the dearest first. They add up to the total.
-    fn cost_by_agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        shares(py, &py.detach(|| self.provider.cost_by_agent()))
-    }
-
-    /// US dollars by model, the dearest first. They add up to the total.
-    fn cost_by_model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        shares(py, &py.detach(|| self.provider.cost_by_model()))
-    }
-
-    /// US dollars by the nearest chat around the call, the dearest first. They add up to the total.
-    fn cost_by_chat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        shares(py, &py.detach(|| self.provider.cost_by_chat()))
+    /// How many runs are no longer kept apart; the sums over all runs have what they cost.
+    #[getter]
+    fn runs_dropped(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.provider.runs_dropped())
     }
 
     /// What each message cost over its life, a dict a message, the dearest first; `limit` of them, None for all.
@@ -75,15 +132,22 @@ impl CostTrackerProvider {
     /// cost from 0 to 1; `in_words`, a sentence; and `estimated`, always True: services bill a call as a whole, and
     /// its input is shared out by length. All `input_cost_usd` add up to what was billed for the input of the calls
     /// whose history was recorded.
-    #[pyo3(signature = (limit=20))]
+    #[pyo3(signature = (limit=20, *, run=None))]
     fn cost_by_message<'py>(
         &self,
         py: Python<'py>,
         limit: Option<i128>,
+        run: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let limit = count("limit", limit)?.unwrap_or(usize::MAX);
+        let messages = match run.map(arguments::run).transpose()? {
+            Some(run) => {
+                arguments::known(py.detach(|| self.provider.cost_by_message_of_run(run, limit)))?
+            }
+            None => py.detach(|| self.provider.cost_by_message(limit)),
+        };
         let list = PyList::empty(py);
-        for message in py.detach(|| self.provider.cost_by_message(limit)) {
+        for message in messages {
             list.append(message_cost(py, &message)?)?;
         }
         Ok(list)
@@ -92,16 +156,8 @@ impl CostTrackerProvider {
     /// The calls that nobody has a price for, a dict a model: `model`, `calls`, `input_tokens`, `output_tokens`.
     #[getter]
     fn unpriced<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for model in py.detach(|| self.provider.unpriced()) {
-            let entry = PyDict::new(py);
-            entry.set_item("model", model.model)?;
-            entry.set_item("calls", model.calls)?;
-            entry.set_item("input_tokens", model.input_tokens)?;
-            entry.set_item("output_tokens", model.output_tokens)?;
-            list.append(entry)?;
-        }
-        Ok(list)
+        let models = py.detach(|| self.provider.unpriced());
+        unpriced(py, models)
     }
 
     /// What answers from a response cache would have cost, in US dollars.
@@ -111,8 +167,12 @@ impl CostTrackerProvider {
     }
 
     /// The costs as a table of plain text.
-    fn report(&self, py: Python<'_>) -> String {
-        py.detach(|| self.provider.report())
+    #[pyo3(signature = (*, run=None))]
+    fn report(&self, py: Python<'_>, run: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
+        match run.map(arguments::run).transpose()? {
+            Some(run) => arguments::known(py.detach(|| self.provider.report_of_run(run))),
+            None => Ok(py.detach(|| self.provider.report())),
+        }
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> String {
@@ -127,6 +187,29 @@ impl CostTrackerProvider {
             summary.events
         )
     }
+}
+
+impl CostTrackerProvider {
+    /// What a run cost; without one what all runs did.
+    fn summary_of(&self, py: Python<'_>, run: Option<&Bound<'_, PyAny>>) -> PyResult<CostSummary> {
+        match run.map(arguments::run).transpose()? {
+            Some(run) => arguments::known(py.detach(|| self.provider.summary_of_run(run))),
+            None => Ok(py.detach(|| self.provider.summary())),
+        }
+    }
+}
+
+fn unpriced(py: Python<'_>, models: Vec<Unpriced>) -> PyResult<Bound<'_, PyList>> {
+    let list = PyList::empty(py);
+    for model in models {
+        let entry = PyDict::new(py);
+        entry.set_item("model", model.model)?;
+        entry.set_item("calls", model.calls)?;
+        entry.set_item("input_tokens", model.input_tokens)?;
+        entry.set_item("output_tokens", model.output_tokens)?;
+        list.append(entry)?;
+    }
+    Ok(list)
 }
 
 fn message_cost<'py>(py: Python<'py>, message: &MessageCost) -> PyResult<Bound<'py, PyDict>> {

@@ -4,7 +4,7 @@ use callboard::providers::mermaid::{DiagramOptions, MermaidConfig};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::arguments::count;
+use crate::arguments::{self, count};
 use crate::span::datetime;
 
 /// Draws who said what to whom, as a Mermaid sequence diagram.
@@ -38,11 +38,16 @@ impl MermaidDiagramProvider {
         Ok(Self { provider: callboard::MermaidDiagramProvider::new(config), options })
     }
 
-    /// The diagram's text. Arguments that are given replace the provider's own for this drawing.
-    #[pyo3(signature = (*, fold=None, max_messages=None))]
+    /// The text of a run's diagram; without a `run` that of the run that began last. `run` takes a `SpanContext` of the run, its
+    /// root or any other, or its trace id. `fold` and `max_messages` replace the provider's own for this drawing.
+    ///
+    /// Raises:
+    ///     ValueError: the run is not known here, or `max_messages` is below 0.
+    #[pyo3(signature = (*, run=None, fold=None, max_messages=None))]
     fn generate_sequence_diagram(
         &self,
         py: Python<'_>,
+        run: Option<&Bound<'_, PyAny>>,
         fold: Option<bool>,
         max_messages: Option<i128>,
     ) -> PyResult<String> {
@@ -50,10 +55,19 @@ impl MermaidDiagramProvider {
             fold: fold.unwrap_or(self.options.fold),
             max_messages: count("max_messages", max_messages)?.or(self.options.max_messages),
         };
-        Ok(py.detach(|| self.provider.draw(&options)))
+        match run.map(arguments::run).transpose()? {
+            Some(run) => arguments::known(py.detach(|| self.provider.draw_run(run, &options))),
+            None => Ok(py.detach(|| self.provider.draw(&options))),
+        }
     }
 
-    /// Every message that is drawn, in order of time: tuples of the time (a `datetime` in UTC), the sender, the recipient
+    /// How many runs are no longer kept, with their messages.
+    #[getter]
+    fn runs_dropped(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.provider.runs_dropped())
+    }
+
+    /// Every message of all runs, in order of time: tuples of the time (a `datetime` in UTC), the sender, the recipient
     /// and what the diagram shows of the message.
     #[getter]
     fn interactions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -65,7 +79,7 @@ impl MermaidDiagramProvider {
         Ok(list)
     }
 
-    /// The agents that take part, in the diagram's order; each name stands under itself.
+    /// The agents that take part in any run, in the diagram's order; each name stands under itself.
     #[getter]
     fn participants<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let names = PyDict::new(py);

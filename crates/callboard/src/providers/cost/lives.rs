@@ -13,6 +13,7 @@ use super::places::{Place, Places, SpanKey, chat_title};
 use super::prices::Tokens;
 use super::tree::{ROOT, Tree, Weight, short};
 use crate::providers::page::cut;
+use crate::providers::runs::{RunFilter, key_of};
 use crate::said::{ASKING_AGENT, INPUT_MESSAGES, OUTPUT_MESSAGES, Said, TOOL_DEFINITIONS, text_of};
 
 /// So many messages of histories are kept, about 100 bytes and an excerpt each. The oldest runs that ended are forgotten first;
@@ -94,6 +95,12 @@ impl Lives {
     /// The runs that are kept, the oldest first.
     pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {
         self.order.iter().filter_map(|run| self.runs.get(run))
+    }
+
+    /// Those of them that are asked for.
+    pub(super) fn runs_of(&self, filter: RunFilter) -> impl Iterator<Item = &Run> {
+        let asked_for = self.order.iter().filter(move |run| filter.matches(run));
+        asked_for.filter_map(|run| self.runs.get(run))
     }
 
     pub(super) fn enter(&mut self, record: &Record, places: &Places) {
@@ -327,5 +334,5 @@ fn tool_name(definition: &Value) -> Option<&str> {
 }
 
 fn run_of(span: &SpanHead) -> SpanKey {
-    (span.run.trace_id, span.run.root_span_id)
+    key_of(&span.run)
 }

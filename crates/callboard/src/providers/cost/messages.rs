@@ -5,7 +5,7 @@ use std::fmt;
 
 use callboard_core::Text;
 
-use super::lives::{Lives, Run, ToolSet};
+use super::lives::{Run, ToolSet};
 use super::money::Money;
 use super::tree::{Step, WEIGHT_BITS, Weight};
 use crate::providers::page::one_line;
@@ -83,9 +83,12 @@ impl fmt::Display for MessageCost {
     }
 }
 
-/// The messages of all runs, the dearest first; of those that cost the same, the one of more tokens.
-pub(super) fn dearest_messages(lives: &Lives, limit: usize) -> Vec<MessageCost> {
-    let mut messages: Vec<_> = lives.runs().flat_map(sent_in).collect();
+/// The messages of these runs, the dearest first; of those that cost the same, the one of more tokens.
+pub(super) fn dearest_messages<'a>(
+    runs: impl Iterator<Item = &'a Run>,
+    limit: usize,
+) -> Vec<MessageCost> {
+    let mut messages: Vec<_> = runs.flat_map(sent_in).collect();
     messages.sort_by_key(|message| std::cmp::Reverse(message.rank()));
     messages.truncate(limit);
     messages.iter().map(Sent::told).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use callboard_core::{SpanHead, SpanId, SpanKind, Text, TraceId, keys};
 
-use super::ledger::NAME_CHARACTERS;
+use super::books::NAME_CHARACTERS;
 use crate::providers::page::cut;
 
 /// So many spans that ended are remembered, for a child that starts after its parent's end.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::ledger::{CostSummary, Share, Unpriced};
+use super::books::{CostSummary, Share, Unpriced};
 use super::messages::MessageCost;
 use crate::providers::page::{cut, escape_html, one_line};
 

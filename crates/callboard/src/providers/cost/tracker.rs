@@ -6,11 +6,13 @@ use callboard_core::{
     Attribute, Delivery, Placement, ProviderResult, Record, Respawn, TelemetryProvider,
 };
 
-use super::ledger::{CostSummary, Ledger, Share, Unpriced};
+use super::books::{CostSummary, Share, Unpriced};
+use super::ledger::Ledger;
 use super::messages::MessageCost;
 use super::money::Money;
 use super::report;
 use crate::providers::readers::{Kept, Reading};
+use crate::providers::runs::RunFilter;
 
 /// How a cost tracker is made: what is not set has its default.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ impl Default for CostTrackerConfig {
 /// Adds up what things cost. Clones share their books: register one and read another.
 ///
 /// Every COST event with an `ag2.cost` that is a finite number counts, whoever recorded it and whatever it was for.
+/// All sums are over all runs, unless a run is named: see [`summary_of_run`](CostTrackerProvider::summary_of_run).
+///
 /// Reading first waits, for five seconds at the most, until what the reader recorded has arrived.
 ///
 /// ```
@@ -129,6 +133,55 @@ impl CostTrackerProvider {
     /// All of the above at one moment.
     pub fn summary(&self) -> CostSummary {
         self.read().summary()
+    }
+
+    /// What one run cost: `&span` for the run of any span, or a trace id. None where the run is not known: nothing of it has
+    /// come to this provider, or it is no longer kept. Up to 10,000 runs are kept, which together have up to 100,000 shares;
+    /// beyond, the oldest that ended goes first. The sums over all runs never lose anything.
+    ///
+    /// ```
+    /// use callboard::{CostTrackerProvider, EventKind, keys};
+    ///
+    /// let manager = callboard::manager();
+    /// let costs = CostTrackerProvider::default();
+    /// manager.register(Box::new(costs.clone()));
+    ///
+    /// let runs = [0.25, 0.5].map(|usd| {
+    ///     let run = manager.start_run("My Workflow", []);
+    ///     run.record_event(EventKind::Cost, [(keys::COST.into(), usd.into())]);
+    ///     run
+    /// });
+    /// assert_eq!(costs.total_cost(), 0.75);
+    /// assert_eq!(costs.summary_of_run(&runs[1]).map(|run| run.total.usd()), Some(0.5));
+    /// ```
+    pub fn summary_of_run(&self, run: impl Into<RunFilter>) -> Option<CostSummary> {
+        self.read().summary_of(run.into())
+    }
+
+    /// The [history](Self::cost_history) of one run. None where the run is not known.
+    pub fn cost_history_of_run(&self, run: impl Into<RunFilter>) -> Option<Vec<Vec<Attribute>>> {
+        self.read().history_of(run.into())
+    }
+
+    /// What [messages](Self::cost_by_message) of one run cost. None where the run is not known.
+    pub fn cost_by_message_of_run(
+        &self,
+        run: impl Into<RunFilter>,
+        limit: usize,
+    ) -> Option<Vec<MessageCost>> {
+        self.read().messages_of(run.into(), limit)
+    }
+
+    /// The [report](Self::report) on one run. None where the run is not known.
+    pub fn report_of_run(&self, run: impl Into<RunFilter>) -> Option<String> {
+        let (ledger, run) = (self.read(), run.into());
+        let messages = ledger.messages_of(run, report::MOST_MESSAGES)?;
+        Some(report::to_text(&ledger.summary_of(run)?, &messages))
+    }
+
+    /// How many runs are no longer kept apart. What they cost is in all sums over all runs.
+    pub fn runs_dropped(&self) -> u64 {
+        self.read().runs_dropped()
     }
 
     /// The summary as a table in plain text, for a terminal.

@@ -16,7 +16,7 @@ use callboard_core::{Context, Message, Text};
 use crate::providers::page::cut;
 use crate::said::{Said, is_instruction, role_of, text_of};
 
-use super::ledger::NAME_CHARACTERS;
+use super::books::NAME_CHARACTERS;
 
 /// Each message has so many bytes beside its words, about four tokens: services mark where one begins, and whose it is.
 pub(super) const MARKS_BYTES: u64 = 16;

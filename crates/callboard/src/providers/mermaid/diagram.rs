@@ -7,7 +7,7 @@ use std::ops::Range;
 use callboard_core::Text;
 
 use super::escape::{self, Participant};
-use super::transcript::{self, Interaction, Transcript};
+use super::transcript::{self, Interaction, Said};
 
 /// The longest round that is recognised when it repeats, in messages.
 const LONGEST_ROUND: usize = 32;
@@ -37,8 +37,8 @@ enum Part {
     LeftOut(usize),
 }
 
-pub(super) fn draw(transcript: &Transcript, options: &DiagramOptions) -> String {
-    let interactions = transcript.in_order_of_time();
+pub(super) fn draw(said: Said, options: &DiagramOptions) -> String {
+    let Said { interactions, dropped } = said;
     let names = participants(&interactions);
     let page = Page {
         participants: escape::participants(&names),
@@ -52,11 +52,10 @@ pub(super) fn draw(transcript: &Transcript, options: &DiagramOptions) -> String 
             Some(alias) => write!(text, "\n    participant {} as {alias}", participant.id),
         };
     }
-    if transcript.dropped() > 0 {
-        page.write_note(
-            &mut text,
-            &format!("{} earlier messages are no longer kept", transcript.dropped()),
-        );
+    if dropped > 0 {
+        let (plural, verb) = if dropped == 1 { ("", "is") } else { ("s", "are") };
+        let note = format!("{dropped} earlier message{plural} {verb} no longer kept");
+        page.write_note(&mut text, &note);
     }
     for part in parts(&page.pairs(), options) {
         page.write_part(&mut text, &part);
@@ -129,7 +128,8 @@ impl Page {
     /// A note across all participants.
     fn write_note(&self, text: &mut String, note: &str) {
         let _ = match self.participants.as_slice() {
-            [] => Ok(()),
+            // A note stands over somebody; a comment may stand alone.
+            [] => write!(text, "\n    %% {note}"),
             [only] => write!(text, "\n    Note over {}: {note}", only.id),
             [first, .., last] => write!(text, "\n    Note over {},{}: {note}", first.id, last.id),
         };

@@ -1,16 +1,18 @@
 //! A message as one short line.
 
-use std::borrow::Cow;
-
 use callboard_core::{Text, Value};
 
 use crate::providers::page::cut;
+use crate::said::{media_of, text_of as entry_of};
 
 /// A text longer than this is cut.
 const CHARACTERS: usize = 50;
 
 /// So many tool calls, or answers to them, are named in one line.
 const MOST_TOOLS: usize = 20;
+
+/// The most images, sounds and files that are shown of a message.
+const MOST_MEDIA: usize = 20;
 
 /// What stands for the name of a tool that is not known.
 const UNKNOWN_TOOL: &str = "...";
@@ -34,7 +36,7 @@ pub(super) fn of_message(message: &Value, tool_name: impl Fn(&str) -> Option<Tex
     }
     match message {
         Value::Map(_) => content_of(message),
-        other => shown(&text_of(other)),
+        other => label_of(other),
     }
 }
 
@@ -59,15 +61,36 @@ fn filled_list<'a>(message: &'a Value, key: &str) -> Option<&'a [Value]> {
 }
 
 fn content_of(message: &Value) -> String {
-    message.get("content").map(|content| shown(&text_of(content))).unwrap_or_default()
+    message.get("content").map(label_of).unwrap_or_default()
 }
 
-fn text_of(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::Text(text) => Cow::Borrowed(text),
-        Value::Null => Cow::Borrowed(""),
-        other => Cow::Owned(other.to_json()),
+fn label_of(content: &Value) -> String {
+    match content {
+        Value::Text(text) => shown(text),
+        Value::Null => String::new(),
+        Value::List(parts) => parts_label(parts).unwrap_or_else(|| shown(&content.to_json())),
+        other => shown(&other.to_json()),
     }
+}
+
+/// The label of a message that consists of parts: its text, cut, and `[image]` and the like for parts that are not text. None
+/// where a part is something else.
+fn parts_label(parts: &[Value]) -> Option<String> {
+    let (mut texts, mut media) = (Vec::new(), Vec::new());
+    for part in parts {
+        match (part, media_of(part)) {
+            (Value::Text(text), _) => texts.push(text.as_str()),
+            (_, Some(shown)) => media.push(shown),
+            (other, None) => texts.push(entry_of(other, "text").or(entry_of(other, "content"))?),
+        }
+    }
+    let left_out = media.len().saturating_sub(MOST_MEDIA);
+    media.truncate(MOST_MEDIA);
+    let more = (left_out > 0).then(|| format!("and {left_out} more"));
+    let text = shown(&texts.join(" "));
+    let words = [text.as_str()].into_iter().filter(|text| !text.is_empty());
+    let words: Vec<_> = words.chain(media).chain(more.as_deref()).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 fn shown(text: &str) -> String {
@@ -118,9 +141,35 @@ mod tests {
         check(map(&[("content", "y".repeat(60).into())]), &format!("{}...", "y".repeat(50)));
         check(map(&[("content", Value::Null)]), "");
         check(map(&[("role", "user".into())]), "");
-        check(map(&[("content", vec![map(&[("text", "a".into())])].into())]), r#"[{"text":"a"}]"#);
+        let rows = vec![map(&[("row", "a".into())])];
+        check(map(&[("content", rows.into())]), r#"[{"row":"a"}]"#);
         check(map(&[("content", 7_i64.into())]), "7");
         check(Value::Null, "");
+    }
+
+    #[test]
+    fn a_message_of_parts_shows_its_text_and_what_else_it_holds() {
+        let part = |kind: &'static str, key: &'static str, value: &str| {
+            map(&[("type", kind.into()), (key, value.to_owned().into())])
+        };
+        let content = |parts: Vec<Value>| map(&[("content", parts.into())]);
+        let question = || part("text", "text", "What is this?");
+        let image = || part("image_url", "image_url", "callboard:image/png;bytes=9;sha256=6b86");
+        check(content(vec![question(), image()]), "What is this? [image]");
+        check(content(vec![image(), question()]), "What is this? [image]");
+        check(vec![question(), image()].into(), "What is this? [image]");
+        let audio = part("input_audio", "input_audio", "callboard:audio/wav;bytes=9;sha256=6b86");
+        let file = part("file", "file", "callboard:application/pdf;bytes=9;sha256=6b86");
+        let video = part("video", "url", "https://example.com/cat.mp4");
+        let document = part("document", "url", "https://example.com/a.pdf");
+        check(content(vec![audio, file, video, document]), "[audio] [file] [video] [file]");
+        let blob = map(&[("type", "blob".into()), ("mime_type", "image/png".into())]);
+        check(content(vec![blob, "Plain.".into()]), "Plain. [image]");
+        let long = content(vec![part("text", "text", &"z".repeat(60)), image()]);
+        check(long, &format!("{}... [image]", "z".repeat(50)));
+        let many = content((0..22).map(|_| image()).collect());
+        check(many, &format!("{} and 2 more", ["[image]"; 20].join(" ")));
+        check(content(vec![]), "[]");
     }
 
     #[test]
