@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use callboard_core::fork;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyRecursionError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,6 +22,7 @@ pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
             match belongs_to_program(py, &error) {
                 Ok(false) => {}
                 Ok(true) => raise_later(py, error),
+                Err(later) if later.is_instance_of::<PyRecursionError>(py) => {}
                 Err(later) => raise_later(py, later),
             }
             None
@@ -32,8 +33,10 @@ pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
 /// Whether an exception that our code caught belongs to the program; see `callboard/_interrupts.py`. An error: another
 /// exception of the program's, raised in the middle of finding out.
 pub(crate) fn belongs_to_program(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
-    if error.is_instance_of::<PyException>(py) && error.traceback(py).is_none() {
-        return Ok(false); // No Python code ran.
+    let no_code_ran = error.is_instance_of::<PyException>(py) && error.traceback(py).is_none();
+    // Near the end of the stack there may be no room to find out. Handlers do not raise that.
+    if no_code_ran || error.is_instance_of::<PyRecursionError>(py) {
+        return Ok(false);
     }
     // `into_value` gives the exception its traceback, which is kept beside it until then.
     let exception = error.clone_ref(py).into_value(py);

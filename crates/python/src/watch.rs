@@ -111,7 +111,8 @@ impl Switch {
         if belongs_to_program(py, &error)? {
             return Err(error);
         }
-        self.report.call1(py, (hook, error.into_value(py))).map(drop)
+        quietly(py, self.report.call1(py, (hook, error.into_value(py))));
+        Ok(())
     }
 }
 

@@ -24,6 +24,8 @@ def contain(place: str, error: BaseException) -> None:
 
     A signal handler's exception may be raised in the midst of our code.
     """
+    if isinstance(error, RecursionError):
+        return  # There may be no room on the stack to report it.
     if belongs_to_program(error):
         raise error
     report(place, error)
@@ -46,7 +48,11 @@ class guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or belongs_to_program(error):
+        if error is None:
+            return False
+        if isinstance(error, RecursionError):
+            return True  # There may be no room on the stack to report it.
+        if belongs_to_program(error):
             return False
         report(self.place, error)
         return True

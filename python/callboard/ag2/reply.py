@@ -87,10 +87,14 @@ class ReplyFunctions:
         if vars(agent).pop(LIST, None) is None:
             raise AttributeError(LIST)
 
-    def wrapper_of(self, function: Any) -> Any:
-        """Return what stands in the place of a function in the view."""
-        own = self.own.get(id(function))
-        return self._wrapped(function) if own is None else own
+    def seen(self, entry: Any) -> Any:
+        """Return an entry of a list as the view has it: with a wrapper in the place of the function."""
+        try:
+            function = entry["reply_func"]
+            return {**entry, "reply_func": self.own.get(id(function)) or self._wrapped(function)}
+        except Exception as error:
+            contain("a reply function", error)
+            return entry
 
     def _wrapped(self, function: Any, *, at_once: bool = True) -> _Wrapper:
         name = getattr(function, "__name__", None) or type(function).__name__
@@ -126,18 +130,12 @@ class _View(Sequence[Any]):
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self._seen, self._entries)
+        return map(self._functions.seen, self._entries)
 
     def __getitem__(self, place: Any) -> Any:
         entries = self._entries[place]
-        return list(map(self._seen, entries)) if isinstance(place, slice) else self._seen(entries)
-
-    def _seen(self, entry: Any) -> Any:
-        try:
-            return {**entry, "reply_func": self._functions.wrapper_of(entry["reply_func"])}
-        except Exception as error:
-            contain("a reply function", error)
-            return entry
+        seen = self._functions.seen
+        return list(map(seen, entries)) if isinstance(place, slice) else seen(entries)
 
 
 class _Wrapper:
@@ -150,6 +148,7 @@ class _Wrapper:
 
     def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
         functools.update_wrapper(self, function, assigned=_OF_FUNCTIONS)
+        self.__wrapped__ = function
         self._inner = inner
         self._begin = trial.begin
         self._finish = trial.finish
@@ -173,12 +172,13 @@ class _Wrapper:
     def __hash__(self) -> int:
         return hash(self.__wrapped__)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__wrapped__, name)
 
-
-_OF_FUNCTIONS = (*functools.WRAPPER_ASSIGNMENTS, "__code__", "__defaults__", "__kwdefaults__")
-"""What AG2 asks each function for as it looks at its kind; the other attributes are read from the function."""
+_OF_FUNCTIONS = (
+    *functools.WRAPPER_ASSIGNMENTS,
+    *("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__"),
+    *("__self__", "__func__", "func", "args", "keywords"),
+)
+"""The attributes that a wrapper has of its function, a method or a `partial`, beside those that a program gave it."""
 
 
 class _AsyncWrapper(_Wrapper):
@@ -211,7 +211,7 @@ class _FunctionWrapper(_Wrapper):
 class _AsyncFunctionWrapper(_AsyncWrapper):
     """In the place of a coroutine function written with `async def`, as above."""
 
-    __class__ = FunctionType  # type: ignore[assignment]
+    __class__ = FunctionType  # type: ignore[assignment]  # as above
 
 
 def _coroutine_test(owner: Any) -> Callable[[Any], bool]:

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::arguments::{self, count};
+use crate::exit::without_gil;
 use crate::value::attributes_to_python;
 
 /// Adds up what model calls, and anything else with a cost, cost.
@@ -42,7 +43,7 @@ impl CostTrackerProvider {
     /// What everything cost so far, in US dollars.
     #[getter]
     fn total_cost(&self, py: Python<'_>) -> f64 {
-        py.detach(|| self.provider.total_cost())
+        without_gil(py, || self.provider.total_cost())
     }
 
     /// A dict for each COST event that counts, in the order of recording, with the event's attributes.
@@ -107,8 +108,10 @@ impl CostTrackerProvider {
         run: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let history = match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(py.detach(|| self.provider.cost_history_of_run(run)))?,
-            None => py.detach(|| self.provider.cost_history()),
+            Some(run) => {
+                arguments::known(without_gil(py, || self.provider.cost_history_of_run(run)))?
+            }
+            None => without_gil(py, || self.provider.cost_history()),
         };
         let list = PyList::empty(py);
         for entry in history {
@@ -120,7 +123,7 @@ impl CostTrackerProvider {
     /// How many runs are no longer kept apart; the sums over all runs have what they cost.
     #[getter]
     fn runs_dropped(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.provider.runs_dropped())
+        without_gil(py, || self.provider.runs_dropped())
     }
 
     /// What each message cost over its life, a dict a message, the dearest first; `limit` of them, None for all.
@@ -141,10 +144,10 @@ impl CostTrackerProvider {
     ) -> PyResult<Bound<'py, PyList>> {
         let limit = count("limit", limit)?.unwrap_or(usize::MAX);
         let messages = match run.map(arguments::run).transpose()? {
-            Some(run) => {
-                arguments::known(py.detach(|| self.provider.cost_by_message_of_run(run, limit)))?
-            }
-            None => py.detach(|| self.provider.cost_by_message(limit)),
+            Some(run) => arguments::known(without_gil(py, || {
+                self.provider.cost_by_message_of_run(run, limit)
+            }))?,
+            None => without_gil(py, || self.provider.cost_by_message(limit)),
         };
         let list = PyList::empty(py);
         for message in messages {
@@ -156,31 +159,31 @@ impl CostTrackerProvider {
     /// The calls that nobody has a price for, a dict a model: `model`, `calls`, `input_tokens`, `output_tokens`.
     #[getter]
     fn unpriced<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let models = py.detach(|| self.provider.unpriced());
+        let models = without_gil(py, || self.provider.unpriced());
         unpriced(py, models)
     }
 
     /// What answers from a response cache would have cost, in US dollars.
     #[getter]
     fn saved(&self, py: Python<'_>) -> f64 {
-        py.detach(|| self.provider.saved())
+        without_gil(py, || self.provider.saved())
     }
 
     /// The costs as a table of plain text.
     #[pyo3(signature = (*, run=None))]
     fn report(&self, py: Python<'_>, run: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
         match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(py.detach(|| self.provider.report_of_run(run))),
-            None => Ok(py.detach(|| self.provider.report())),
+            Some(run) => arguments::known(without_gil(py, || self.provider.report_of_run(run))),
+            None => Ok(without_gil(py, || self.provider.report())),
         }
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> String {
-        py.detach(|| self.provider.to_html())
+        without_gil(py, || self.provider.to_html())
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        let summary = py.detach(|| self.provider.summary());
+        let summary = without_gil(py, || self.provider.summary());
         format!(
             "<CostTrackerProvider: {:.6} USD in {} cost events>",
             summary.total.usd(),
@@ -193,8 +196,8 @@ impl CostTrackerProvider {
     /// What a run cost; without one what all runs did.
     fn summary_of(&self, py: Python<'_>, run: Option<&Bound<'_, PyAny>>) -> PyResult<CostSummary> {
         match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(py.detach(|| self.provider.summary_of_run(run))),
-            None => Ok(py.detach(|| self.provider.summary())),
+            Some(run) => arguments::known(without_gil(py, || self.provider.summary_of_run(run))),
+            None => Ok(without_gil(py, || self.provider.summary())),
         }
     }
 }

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::arguments::{self, count};
+use crate::exit::without_gil;
 use crate::span::datetime;
 
 /// Draws who said what to whom, as a Mermaid sequence diagram.
@@ -56,15 +57,17 @@ impl MermaidDiagramProvider {
             max_messages: count("max_messages", max_messages)?.or(self.options.max_messages),
         };
         match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(py.detach(|| self.provider.draw_run(run, &options))),
-            None => Ok(py.detach(|| self.provider.draw(&options))),
+            Some(run) => {
+                arguments::known(without_gil(py, || self.provider.draw_run(run, &options)))
+            }
+            None => Ok(without_gil(py, || self.provider.draw(&options))),
         }
     }
 
     /// How many runs are no longer kept, with their messages.
     #[getter]
     fn runs_dropped(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.provider.runs_dropped())
+        without_gil(py, || self.provider.runs_dropped())
     }
 
     /// Every message of all runs, in order of time: tuples of the time (a `datetime` in UTC), the sender, the recipient
@@ -72,7 +75,7 @@ impl MermaidDiagramProvider {
     #[getter]
     fn interactions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        for said in py.detach(|| self.provider.interactions()) {
+        for said in without_gil(py, || self.provider.interactions()) {
             let time = datetime(py, said.time_unix_ns)?;
             list.append((time, said.from.as_str(), said.to.as_str(), said.message))?;
         }
@@ -83,18 +86,18 @@ impl MermaidDiagramProvider {
     #[getter]
     fn participants<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let names = PyDict::new(py);
-        for name in py.detach(|| self.provider.participants()) {
+        for name in without_gil(py, || self.provider.participants()) {
             names.set_item(name.as_str(), name.as_str())?;
         }
         Ok(names)
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> String {
-        py.detach(|| self.provider.to_html())
+        without_gil(py, || self.provider.to_html())
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        let messages = py.detach(|| self.provider.interactions()).len();
+        let messages = without_gil(py, || self.provider.interactions()).len();
         format!("<MermaidDiagramProvider: {messages} messages>")
     }
 }
