@@ -49,7 +49,7 @@ V1 = Chats(
     "AG2 1.x: an agent that is asked again and again, whose model answers at once (us a reply)",
     ("env", f"PYTHONPATH={Path(callboard.__file__).parents[1]}", str(V1_PYTHON), str(PROGRAMS / "ag2_v1_chat.py")),
     ("bare", "callboard", "tracing"),
-    1.05,
+    1.15,
 )
 
 

@@ -18,7 +18,6 @@ mod recording;
 mod reply;
 mod scope;
 mod usage;
-mod v1;
 
 use std::sync::Arc;
 
@@ -33,7 +32,6 @@ use cost::{Cost, Counting};
 pub(crate) use functions::ReplyFunctions;
 use model::Models;
 pub(crate) use reply::Reply;
-pub(crate) use v1::{Turn, TurnHooks};
 
 use crate::current::current_span;
 use crate::guard::quietly;
@@ -50,8 +48,6 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Attempt>()?;
     module.add_class::<ModelCall>()?;
     module.add_class::<Cost>()?;
-    module.add_class::<TurnHooks>()?;
-    module.add_class::<Turn>()?;
     module.add_class::<ReplyFunctions>()
 }
 
