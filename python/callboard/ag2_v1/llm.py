@@ -13,6 +13,7 @@ off the events, when it sends a request or returns. `clients.py` has the ways in
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 from callboard import EventKind, SpanContext, SpanKind, current_span
 from callboard._load import native
@@ -34,6 +35,9 @@ from .usage import Tokens, tokens_of
 
 MAX_HISTORIES = 64
 """How many conversations of one agent, at the most, keep what their latest call was sent."""
+
+_asking_others: WeakSet[type] = WeakSet()
+"""The classes of clients that were seen asking others. A request that one of them sends itself is not to a model."""
 
 _UNREADABLE = Request(None, None, {}, {}, {})
 
@@ -68,18 +72,16 @@ def first_chunk(*args: Any, **kwargs: Any) -> None:
 
 def llm_call(function: str, /, *args: Any, **kwargs: Any) -> Steps:
     """llm_call, of a method `__call__` of a client."""
-    parent = current_span()
-    if parent is not None and args:
-        sent = argument(args, kwargs, 1, "messages"), argument(args, kwargs, 2, "context")
-        yield from _recorded(ClientCall(parent, args[0], *sent, kwargs))
+    parent, events = current_span(), argument(args, kwargs, 1, "messages")
+    if parent is not None and events is not None:
+        yield from _recorded(ClientCall(parent, args[0], events, argument(args, kwargs, 2, "context"), kwargs))
 
 
 def bound_llm_call(client: Any, bound: dict[str, Any], /, *args: Any, **kwargs: Any) -> Steps:
     """llm_call, of a function that is bound to a client and to what that gets by name."""
-    parent = current_span()
-    if parent is not None:
-        sent = argument(args, kwargs, 0, "messages"), argument(args, kwargs, 1, "context")
-        yield from _recorded(ClientCall(parent, client, *sent, bound))
+    parent, events = current_span(), argument(args, kwargs, 0, "messages")
+    if parent is not None and events is not None:
+        yield from _recorded(ClientCall(parent, client, events, argument(args, kwargs, 1, "context"), bound))
 
 
 def _recorded(call: ClientCall) -> Steps:
@@ -87,6 +89,7 @@ def _recorded(call: ClientCall) -> Steps:
     outer = enclosing(ClientCall)
     if outer is not None:
         outer.asks_others = True
+        _asking_others.add(outer.client_class)
     current.set(call)
     response, error = yield call
     call.is_over = True
@@ -104,8 +107,8 @@ class ClientCall(Scope):
     """A client being called."""
 
     __slots__ = (
-        *("agent_name", "asker", "asks_others", "context", "events", "first_chunk_ns", "is_over", "messages"),
-        *("parent", "request", "serializer", "started_ns"),
+        *("agent_name", "asker", "asks_others", "client_class", "context", "events", "first_chunk_ns", "is_over"),
+        *("messages", "parent", "request", "serializer", "started_ns"),
     )
 
     def __init__(self, parent: SpanContext, client: Any, events: Any, context: Any, options: dict[str, Any]) -> None:
@@ -113,6 +116,7 @@ class ClientCall(Scope):
         self.started_ns = native.clock_ns()
         self.first_chunk_ns: int | None = None
         self.parent = parent
+        self.client_class = type(client)
         self.events = events
         self.context = context
         self.messages: Any = None
@@ -149,8 +153,8 @@ class ClientCall(Scope):
             self.span.set_attribute(keys.GEN_AI_INPUT_MESSAGES, self.messages)
 
     def span_of_request(self) -> SpanContext | None:
-        """Return the span in which a request is sent now; None where another client sends it."""
-        if self.asks_others or self.is_over:
+        """Return the span in which a request is sent now; None where another client asks the model."""
+        if self.asks_others or self.is_over or (self.span is None and self.client_class in _asking_others):
             return None
         return self.begin(is_current=True)
 
@@ -165,7 +169,7 @@ class ClientCall(Scope):
             **self.request.attributes,
             keys.GEN_AI_OPERATION: "chat",
             keys.GEN_AI_AGENT_NAME: self.agent_name,
-            keys.GEN_AI_INPUT_MESSAGES: self.messages,
+            **self._sent(keys.GEN_AI_INPUT_MESSAGES),
             **internal(self.asker),
         }
         span = self.parent.start_child(SpanKind.LLM_CALL, attributes, current=is_current, start_ns=self.started_ns)
@@ -180,13 +184,17 @@ class ClientCall(Scope):
             **self.request.about,
             keys.AGENT_TYPE: None if self.asker is None else type(self.asker).__name__,
             keys.AGENT_NAME: self.agent_name,
-            keys.LLM_PARAMS: {**self.request.parameters, "messages": self.messages},
+            keys.LLM_PARAMS: {**self.request.parameters, **self._sent("messages")},
         }
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span, if there is one."""
         if self.span is not None:
             self.span.end(error)
+
+    def _sent(self, key: str) -> dict[str, Any]:
+        """Return the messages under a key; nothing where they could not be read."""
+        return {} if self.messages is None else {key: self.messages}
 
     def _read(self) -> Any:
         """Return the messages that the events are. Iterators are the client's to read."""

@@ -39,14 +39,12 @@ def message_of(response: Any) -> dict[str, Any]:
 
 def content_of_response(response: Any) -> Any:
     """Return the text of a model's answer; None where it has none."""
-    message = response.message
-    return None if message is None else message.content
+    return getattr(getattr(response, "message", None), "content", None)
 
 
 def calls_of(response: Any) -> list[Any]:
     """Return the tools that a model's answer asks for."""
-    calls = response.tool_calls
-    return [] if calls is None else list(calls.calls)
+    return list(getattr(getattr(response, "tool_calls", None), "calls", None) or [])
 
 
 def content_of(parts: Iterable[Any], encode: Encode) -> Any:
