@@ -36,6 +36,9 @@ from .usage import Tokens, tokens_of
 MAX_HISTORIES = 64
 """How many conversations of one agent, at the most, keep what their latest call was sent."""
 
+_latest: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+"""What the latest calls sent, by conversation, the oldest first."""
+
 _asking_others: WeakSet[type] = WeakSet()
 """The classes of clients that were seen asking others. A request that one of them sends itself is not to a model."""
 
@@ -211,7 +214,17 @@ class ClientCall(Scope):
         stream = getattr(self.context, "stream", None)
         conversation = getattr(stream, "id", None) if delivery is None else delivery.channel_id
         owner = (str(id(self.asker)), "model", hash(conversation) % MAX_HISTORIES)
-        return self.parent.messages(owner, messages, by_reference)
+        return self.parent.messages(owner, _as_before(owner, messages), by_reference)
+
+
+def _as_before(owner: tuple[str, str, int], messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return equal messages with the dicts of the call before in it, so that they are the same and not only equal."""
+    before = _latest.pop(owner, [])
+    same = [old if old == new else new for old, new in zip(before, messages, strict=False)]
+    _latest[owner] = latest = same + messages[len(same) :]
+    if len(_latest) > MAX_HISTORIES:
+        _latest.pop(next(iter(_latest)), None)
+    return latest
 
 
 def _record_answer(call: ClientCall, span: SpanContext, response: Any) -> None:
