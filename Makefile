@@ -19,13 +19,14 @@ MATURIN := env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/.venv $(PY) -m maturin
 STAMPS := target/stamps
 INTEROP := target/interop
 AG2_OLDER := 0.13.4 0.9.10
-AG2_V1 := 1.2.1
+AG2_V1 := 1.0.6 1.1.2 1.2.1
+AG2_V1_NEWEST := $(lastword $(AG2_V1))
 
 # How maturin builds: for debugging, for a release, and for the wheel that is released, guided by a profile.
 AS_dev := --profile dev
 AS_release := --profile release
 AS_guided := $(AS_release) --pgo
-GUIDED_BY := $(STAMPS)/profdata target/venvs/ag2-$(AG2_V1)/ready scripts/train benches/train.py
+GUIDED_BY := $(STAMPS)/profdata target/venvs/ag2-$(AG2_V1_NEWEST)/ready scripts/train benches/train.py
 
 MERMAID := $(dir $(wildcard tests/mermaid/package.json))
 
@@ -57,7 +58,7 @@ ag2-tests: ag2-checkout target/venvs/ag2-own/ready target/venvs/ag2-own-v1/ready
 	@PYTHONPATH=$(CURDIR)/python target/venvs/ag2-own-v1/bin/python tests/ag2_own/compare.py "$(AG2_TESTS)"
 
 .PHONY: bench
-bench: $(STAMPS)/native-release target/venvs/ag2-$(AG2_V1)/ready ## measure callboard beside the OpenTelemetry SDKs
+bench: $(STAMPS)/native-release target/venvs/ag2-$(AG2_V1_NEWEST)/ready ## measure callboard beside the OpenTelemetry SDKs
 	cargo build --quiet --release --manifest-path benches/rust/Cargo.toml --target-dir target/benches
 	$(PY) benches/run.py
 
@@ -92,15 +93,15 @@ test-python: $(STAMPS)/native-dev
 	$(PY) -m pytest -rs --timeout 300 tests/python tests/examples tests/tidy
 
 .PHONY: test-ag2
-test-ag2: $(AG2_OLDER:%=test-ag2-%) test-ag2-$(AG2_V1)
+test-ag2: $(AG2_OLDER:%=test-ag2-%) $(AG2_V1:%=test-ag2-%)
 
 .PHONY: $(AG2_OLDER:%=test-ag2-%)
 $(AG2_OLDER:%=test-ag2-%): test-ag2-%: target/venvs/ag2-%/ready $(STAMPS)/native-dev
 	PYTHONPATH=python target/venvs/ag2-$*/bin/python -m pytest -rs --timeout 300 tests/python/ag2 tests/examples
 
-.PHONY: test-ag2-$(AG2_V1)
-test-ag2-$(AG2_V1): target/venvs/ag2-$(AG2_V1)/ready $(STAMPS)/native-dev
-	PYTHONPATH=python target/venvs/ag2-$(AG2_V1)/bin/python -m pytest -rs --timeout 300 tests/python/ag2_v1
+.PHONY: $(AG2_V1:%=test-ag2-%)
+$(AG2_V1:%=test-ag2-%): test-ag2-%: target/venvs/ag2-%/ready $(STAMPS)/native-dev
+	PYTHONPATH=python target/venvs/ag2-$*/bin/python -m pytest -rs --timeout 300 tests/python/ag2_v1
 
 .PHONY: test-wheel
 test-wheel: $(STAMPS)/wheel
@@ -113,7 +114,7 @@ PINS := python/requirements/tests.txt python/requirements/constraints.txt
 .venv/ready: python/requirements/dev.txt $(PINS)
 	@scripts/venv $(@D) $<
 
-target/venvs/ag2-own-v1/ready: python/requirements/ag2-$(AG2_V1).txt
+target/venvs/ag2-own-v1/ready: python/requirements/ag2-$(AG2_V1_NEWEST).txt
 
 target/venvs/ag2-%/ready: python/requirements/ag2-%.txt $(PINS)
 	@scripts/venv $(@D) $<

@@ -122,35 +122,6 @@ class Hooks:
         """LLM_CALL: watch a model being called, by whichever configuration answers."""
 
 @final
-class TurnHooks:
-    """The hooks of AG2 1.x's busiest functions, and what they take of the package.
-
-    Args:
-        delivery: the class of the scope of a message that a hub hands over.
-        described: takes a client of models; see `ag2_v1.model.described`.
-        of_parts: takes what a message consists of, and gives what is recorded of it.
-        ledger_of: takes a span, and gives the ledger of its run.
-
-    """
-
-    def __new__(
-        cls,
-        *,
-        delivery: type[Any],
-        described: Callable[[Any], Any],
-        of_parts: Callable[[Any], Any],
-        ledger_of: Callable[[SpanContext], Any],
-    ) -> Self: ...
-    def reply(self) -> Hook:
-        """REPLY: watch an agent's turn. It is told of the agent, and of the event that the turn begins with."""
-    def llm_call(self) -> Hook:
-        """LLM_CALL: watch a client of models being called."""
-    def llm_call_of(self, client: Any, tools: Any) -> Hook:
-        """LLM_CALL: watch a function that calls this client with these tools."""
-    def note_chunk(self) -> None:
-        """Note that a piece of a streamed answer is there."""
-
-@final
 class InternalAgents:
     """The agents that AG2 made for its own use: those marked, and those whose name AG2 keeps for such."""
 
@@ -217,20 +188,6 @@ class ModelCall(Scope):
         """Note what an answer used, as AG2 counts it."""
     def chunk(self) -> None:
         """Note that a piece of a streamed answer is there."""
-
-@final
-class Turn(Scope):
-    """An agent's turn in progress: a scope."""
-
-    @property
-    def span(self) -> SpanContext:
-        """The span."""
-    @property
-    def agent(self) -> Any:
-        """The agent whose turn it is."""
-    @property
-    def outer(self) -> Any:
-        """The scope around it."""
 
 @final
 class Cost:

@@ -18,6 +18,10 @@ keys! {
     AGENT_SENDER = "ag2.agent.sender";
     /// The name of the agent that receives; on a reply, of the one that replies.
     AGENT_RECIPIENT = "ag2.agent.recipient";
+    /// The id of the agent that sends; of the program's user, [`USER_ID`].
+    AGENT_SENDER_ID = "ag2.agent.sender.id";
+    /// The id of the agent that receives, as that of the one that sends.
+    AGENT_RECIPIENT_ID = "ag2.agent.recipient.id";
     /// The name of the agent that an event is about.
     AGENT_NAME = "ag2.agent.name";
     /// The message: text, or a map with `content`, `tool_calls`, `tool_responses`.
@@ -80,3 +84,6 @@ keys! {
     /// An exception's stack, as its language prints it.
     EXCEPTION_STACKTRACE = "exception.stacktrace";
 }
+
+/// The id that stands for whoever runs the program, in the place of an agent's.
+pub const USER_ID: &str = "user";

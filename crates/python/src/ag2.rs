@@ -16,7 +16,6 @@ mod recording;
 mod reply;
 mod scope;
 mod usage;
-mod v1;
 
 use std::sync::Arc;
 
@@ -30,7 +29,6 @@ use call::ModelCall;
 use cost::{Cost, Counting};
 use model::Models;
 pub(crate) use reply::Reply;
-pub(crate) use v1::{Turn, TurnHooks};
 
 use crate::current::current_span;
 use crate::guard::quietly;
@@ -46,9 +44,7 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Trial>()?;
     module.add_class::<Attempt>()?;
     module.add_class::<ModelCall>()?;
-    module.add_class::<Cost>()?;
-    module.add_class::<TurnHooks>()?;
-    module.add_class::<Turn>()
+    module.add_class::<Cost>()
 }
 
 /// A hook that is written in Rust, for `Watch`.

@@ -38,11 +38,6 @@ impl Messages {
     }
 }
 
-/// The newest context of an owner whose messages are no objects of Python's, for the next one to go on from.
-#[pyclass(frozen)]
-#[derive(Clone, Default)]
-pub(crate) struct Newest(Arc<Mutex<Context>>);
-
 /// The histories of a run, by owner.
 pub(crate) struct Histories {
     by_owner: Py<PyDict>,
@@ -104,7 +99,7 @@ impl Histories {
         let Some(messages) = as_list(messages) else {
             return recording.only(messages);
         };
-        let history = quietly(py, self.of_owner(owner, History::default));
+        let history = quietly(py, self.of_owner(owner));
         let mut known = history.as_ref().map(|history| history.get().take()).unwrap_or_default();
         known.forget_what_differs(&messages, recording);
         for message in messages.iter().skip(known.objects.len()) {
@@ -119,31 +114,19 @@ impl Histories {
         context
     }
 
-    /// The newest context of an owner (hashable) that puts its contexts together itself.
-    pub(crate) fn newest(&self, owner: &Bound<'_, PyAny>) -> PyResult<Newest> {
-        Ok(self.of_owner(owner, Newest::default)?.get().clone())
-    }
-
     /// Lets go of the program's messages, once the run is over.
     pub(crate) fn clear(&self, py: Python<'_>) {
         self.by_owner.bind(py).clear();
     }
 
     /// What is kept of an owner; made now where nothing is.
-    fn of_owner<'py, T>(
-        &self,
-        owner: &Bound<'py, PyAny>,
-        make: impl FnOnce() -> T,
-    ) -> PyResult<Bound<'py, T>>
-    where
-        T: pyo3::PyClass + Into<PyClassInitializer<T>>,
-    {
+    fn of_owner<'py>(&self, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, History>> {
         let py = owner.py();
         let by_owner = self.by_owner.bind(py);
         if let Some(kept) = by_owner.get_item(owner)? {
-            return Ok(kept.cast_into::<T>()?);
+            return Ok(kept.cast_into::<History>()?);
         }
-        let made = Bound::new(py, make())?;
+        let made = Bound::new(py, History::default())?;
         by_owner.set_item(owner, &made)?;
         Ok(made)
     }
@@ -180,18 +163,6 @@ impl Recording<'_, '_> {
         let is_as_it_is = self.policy.is_none() && !has_parts(message);
         (is_as_it_is && is_plainly(known.body(), message.as_borrowed()))
             || *self.message(message) == *known
-    }
-}
-
-impl Newest {
-    pub(crate) fn context(&self) -> Context {
-        lock(&self.0).clone()
-    }
-
-    pub(crate) fn set(&self, context: Context) {
-        let replaced = std::mem::replace(&mut *lock(&self.0), context);
-        // Without the lock: it may be the last to hold a long history.
-        drop(replaced);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::current::{self, current_span, leave, open_before, stored};
 use crate::exception;
 use crate::given::{given_under, with_attributes};
 use crate::guard::lock;
-use crate::history::{Histories, Messages, Newest, Recording};
+use crate::history::{Histories, Messages, Recording};
 use crate::kinds;
 use crate::manager::InstrumentationManager;
 use crate::otel::{OpenRun, Place};
@@ -104,11 +104,6 @@ impl RunOwner {
 
     pub(crate) fn policy(&self) -> Option<&ContentPolicy> {
         self.policy.as_ref().map(Py::get)
-    }
-
-    /// See [`Histories::newest`].
-    pub(crate) fn newest(&self, owner: &Bound<'_, PyAny>) -> PyResult<Newest> {
-        self.histories.newest(owner)
     }
 }
 

@@ -360,8 +360,14 @@ def _subclasses(cls: type[Any]) -> set[type[Any]]:
     return children.union(*map(_subclasses, children))
 
 
+_told_missing: set[str] = set()
+
+
 def _missing(target: str) -> None:
-    """Say which hook this version of AG2 has no place for. The others work without it."""
+    """Warn, once a process, of a hook that this version of AG2 has no place for. The others work without it."""
+    if target in _told_missing:
+        return
+    _told_missing.add(target)
     message = f"callboard does not find {target} in this version of AG2; what happens there is not recorded"
     logger.warning(message)
     with suppress(RuntimeWarning):  # Where the program makes errors of warnings, the log has it.

@@ -1,12 +1,13 @@
 """Instrumentation of AG2 1.x (the module `ag2`): what its agents do, as spans and events.
 
-    turns.py    REPLY                        network.py   CHAT, GROUP_CHAT: a hub's channels
-    llm.py      llm_call, COST               envelopes.py AGENT_SEND_MSG, AGENT_TRANSITION
-    hooks.py    what these two run in Rust   handoffs.py  SWARM_ON_CONDITION, SWARM_TRANSITION
-    model.py    what a client asks           tools.py     tool_call, TOOL_EXECUTION
-    parts.py    what a message consists of   human.py     human_input
-    tasks.py    NESTED_CHAT                  agents.py    AGENT_CREATION
-    keys.py     attribute keys
+    turns.py     REPLY; AGENT_SEND_MSG of the user        network.py    CHAT, GROUP_CHAT: a hub's channels
+    tasks.py     NESTED_CHAT                              envelopes.py  AGENT_SEND_MSG, AGENT_TRANSITION
+    clients.py   how a client of models is watched        handoffs.py   SWARM_ON_CONDITION, SWARM_TRANSITION
+    llm.py       llm_call, COST, LLM_CREATE               delivery.py   what a hub hands over
+    model.py     what a client is asked                   tools.py      tool_call, TOOL_EXECUTION
+    usage.py     what an answer used                      human.py      human_input
+    messages.py  events as messages                       agents.py     AGENT_CREATION
+    serializing.py, arguments.py, keys.py                 what these share
 
 How a hook gets in and out, what a body is, and what is current are the classic hooks': patching.py and scope.py of
 `callboard.ag2`. Everything here runs on asyncio, so the current span follows by itself, except to where a hub hands
@@ -26,7 +27,7 @@ from callboard.ag2.installing import Installation
 
 __all__ = ["acquire", "instrument", "release", "uninstrument"]
 
-_AREAS = ("agents", "turns", "llm", "tools", "tasks", "human", "network")
+_AREAS = ("agents", "turns", "clients", "llm", "tools", "tasks", "human", "network")
 
 
 def _areas() -> Iterator[Any]:

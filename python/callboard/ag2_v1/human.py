@@ -1,7 +1,7 @@
 """A human being asked: `human_input`, which lasts as long as the human takes.
 
-The hook is `Context.ask`, by which every question goes: a tool's own, and whether a tool may be called. It says so too
-where nobody answers in time, or there is nobody to ask.
+The hook is `Context.ask` (`input` before AG2 1.1), by which every question goes: a tool's own, and whether a tool may
+be called. The span has the error where nobody answers in time, or there is nobody to ask.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from callboard.ag2.scope import Scope, current
 
 from . import keys
 from .agents import acting
+from .arguments import argument
+
+CONTEXT = "ag2.context:ConversationContext"
 
 
 def install(patches: Patches) -> None:
     """Watch questions to a human."""
-    patches.watch("ag2.context:ConversationContext.ask", human_input)
+    from ag2.context import ConversationContext  # type: ignore[import-not-found, unused-ignore]  # it is loaded by now
+
+    has_ask = hasattr(ConversationContext, "ask") or not hasattr(ConversationContext, "input")
+    patches.watch(f"{CONTEXT}.{'ask' if has_ask else 'input'}", human_input)
 
 
 class HumanInput(Scope):
@@ -28,12 +34,13 @@ class HumanInput(Scope):
     __slots__ = ()
 
 
-def human_input(function: str, context: Any, /, request: Any) -> Steps:
+def human_input(function: str, /, *args: Any, **kwargs: Any) -> Steps:
     """human_input, from the question to the answer."""
     parent = current_span()
-    if parent is None:
+    question = argument(args, kwargs, 1, "request" if function == "ask" else "message")
+    if parent is None or question is None:
         return
-    about = {keys.GEN_AI_AGENT_NAME: name_of(acting()), keys.HUMAN_PROMPT: request.content}
+    about = {keys.GEN_AI_AGENT_NAME: name_of(acting()), keys.HUMAN_PROMPT: getattr(question, "content", question)}
     span = parent.start_child(SpanKind.HUMAN_INPUT, about)
     current.set(HumanInput(span, None))
     answer, error = yield span

@@ -3,10 +3,11 @@
     program or tool -> Hub.create_channel          a channel's span begins, within what is current there
     an agent posts  -> Hub.post_envelope           envelopes.py: who said what to whom, who is next
     hub's task      -> AgentClient.receive         the channel's span is made current: the turn lies within it
-    Hub.close_channel, the channel's own rules     the span ends
+    Hub.close_channel, the channel's own rules     the span ends, once nothing is handled in it any more
 
-A hub tells its listeners of all that by `_fan_out`, in the task of whoever caused it. A channel that was created before
-telemetry began has its span from the first message on.
+A hub reports all that to its listeners by `_fan_out`, in the task of whoever caused it. A channel that was created
+before telemetry began has its span from the first message on. One that is closed while a message is being handled has
+its span until that is done.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from callboard.ag2.patching import Maker, Patches, Steps
 from callboard.ag2.scope import Carried, Scope, current
 
 from . import envelopes, keys
+from .arguments import argument
 from .delivery import Delivery
 
 MOST_CHANNELS = 4096
@@ -37,12 +39,12 @@ def install(patches: Patches) -> None:
 def _install(patches: Patches) -> None:
     channels = Channels()
 
-    def hub_closed(function: str, hub: Any, /, *args: Any, **kwargs: Any) -> Steps:
+    def hub_closed(function: str, /, *args: Any, **kwargs: Any) -> Steps:
         """Whatever is still open in a hub ends with it."""
         yield None
-        channels.end_all(hub)
+        channels.end_all(args[0])
 
-    patches.note(f"{HUB}._fan_out", channels.told)
+    patches.note(f"{HUB}._fan_out", channels.fanned_out)
     patches.watch(f"{HUB}.close", hub_closed)
     patches.note(f"{CLIENT}.agent_client:AgentClient.__init__", channels.registered)
     for client in ("agent_client:AgentClient", "human_client:HumanClient"):
@@ -52,7 +54,7 @@ def _install(patches: Patches) -> None:
 class Channel:
     """A channel in progress: its span, and what surrounds that."""
 
-    __slots__ = ("hub", "is_group", "outer", "span", "spoken")
+    __slots__ = ("handled", "hub", "is_closed", "is_group", "outer", "span", "spoken")
 
     def __init__(self, span: SpanContext, hub: Any, is_group: bool, outer: Scope | None) -> None:
         self.span = span
@@ -61,6 +63,46 @@ class Channel:
         self.outer = outer
         self.spoken = False
         """Whether there has been a message."""
+        self.handled = 0
+        """How many messages are being handled."""
+        self.is_closed = False
+
+    def begin_handling(self) -> None:
+        """Note that a message is being handled."""
+        self.handled += 1
+
+    def end_handling(self) -> None:
+        """Note that a message has been handled."""
+        self.handled -= 1
+        self._end_if_over()
+
+    def close(self) -> None:
+        """Note that no more messages come."""
+        self.is_closed = True
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        if self.is_closed and self.handled == 0:
+            self.span.end()
+
+
+class Handling:
+    """A message of a channel being handled: `with` it, the channel's span is current, and open."""
+
+    __slots__ = ("channel", "resumed")
+
+    def __init__(self, channel: Channel, carried: Carried) -> None:
+        self.channel = channel
+        self.resumed = carried.resumed()
+
+    def __enter__(self) -> None:
+        self.channel.begin_handling()
+        self.resumed.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.resumed.__exit__(*error)
+        with guard("the end of a channel"):
+            self.channel.end_handling()
 
 
 class Channels:
@@ -70,26 +112,29 @@ class Channels:
         self.by_id: dict[str, Channel] = {}
         self.agents: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
-    def told(self, hub: Any, what: str, /, *about: Any) -> None:
-        """Take up what a hub tells its listeners."""
-        if what == "on_envelope_posted":
-            self._posted(hub, *about)
-        elif what == "on_channel_event":
-            self._changed(hub, *about)
-        elif what == "on_agent_event":
+    def fanned_out(self, *args: Any, **kwargs: Any) -> None:
+        """Take up what a hub reports to its listeners."""
+        event, about = argument(args, kwargs, 1, "method_name"), args[2:]
+        if event == "on_envelope_posted":
+            self._posted(args[0], *about)
+        elif event == "on_channel_event":
+            self._changed(args[0], *about)
+        elif event == "on_agent_event":
             _agent_event(*about)
 
-    def registered(self, client: Any, /, *, agent: Any, passport: Any, **_: Any) -> None:
+    def registered(self, *args: Any, **kwargs: Any) -> None:
         """Keep which agent a hub's id stands for."""
-        self.agents[passport.agent_id] = agent
+        agent, agent_id = kwargs.get("agent"), getattr(kwargs.get("passport"), "agent_id", None)
+        if agent is not None and agent_id is not None:
+            self.agents[agent_id] = agent
 
     def name(self, hub: Any, agent_id: str, key: str, id_key: str) -> dict[str, Any]:
         """Give the two attributes that name a participant. One whose agent is not here has the hub's id."""
         agent = self.agents.get(agent_id)
         return {key: hub.name_for(agent_id), id_key: agent_id if agent is None else str(id(agent))}
 
-    def delivery(self, client: Any, envelope: Any) -> Carried | None:
-        """Return what the task goes on with that hands an envelope over; None where its channel has no span."""
+    def delivery(self, client: Any, envelope: Any) -> Delivery | None:
+        """Return the scope of an envelope being handed over; None where its channel has no span."""
         channel = self.by_id.get(envelope.channel_id)
         if channel is None or channel.span.ended:
             return None
@@ -97,7 +142,13 @@ class Channels:
         if agent is not None:
             self.agents[client.agent_id] = agent
         sender = self.name(channel.hub, envelope.sender_id, keys.SENDER, keys.SENDER_ID)
-        return Delivery(channel.span, envelope.channel_id, sender, channel.outer).carried()
+        return Delivery(channel.span, envelope.channel_id, sender, channel.outer)
+
+    def handling(self, client: Any, envelope: Any) -> Handling | None:
+        """Return what surrounds an envelope's handling; None where its channel has no span."""
+        channel = self.by_id.get(envelope.channel_id)
+        delivery = self.delivery(client, envelope)
+        return None if channel is None or delivery is None else Handling(channel, delivery.carried())
 
     def end_all(self, hub: Any) -> None:
         """End the channels of a hub that is closed."""
@@ -115,7 +166,7 @@ class Channels:
                 reason = about.get("reason")
                 key = keys.GROUP_TERMINATION if channel.is_group else keys.CHANNEL_CLOSE_REASON
                 channel.span.set_attribute(key, reason)
-                channel.span.end()
+                channel.close()
 
     def _posted(self, hub: Any, envelope: Any, metadata: Any, /) -> None:
         if envelopes.is_of_the_hubs(envelope):
@@ -180,14 +231,15 @@ def _agent_event(agent_id: str, kind: str, about: dict[str, Any], /) -> None:
 
 def _within_channel(channels: Channels, patches: Patches) -> Maker:
     def make(function: Any) -> Any:
-        async def receive(client: Any, envelope: Any, /, *args: Any, **kwargs: Any) -> Any:
-            carried = None
-            with guard("a message that a hub hands over"):
-                carried = channels.delivery(client, envelope) if patches.live else None
-            if carried is None:
-                return await function(client, envelope, *args, **kwargs)
-            with carried.resumed():
-                return await function(client, envelope, *args, **kwargs)
+        async def receive(*args: Any, **kwargs: Any) -> Any:
+            handling, envelope = None, argument(args, kwargs, 1, "envelope")
+            if patches.live and envelope is not None:
+                with guard("a message that a hub hands over"):
+                    handling = channels.handling(args[0], envelope)
+            if handling is None:
+                return await function(*args, **kwargs)
+            with handling:
+                return await function(*args, **kwargs)
 
         return receive
 

@@ -1,7 +1,7 @@
 """Tools that a model asked for: `tool_call`, TOOL_EXECUTION.
 
 The hook is around the tool's middleware, so that a call which one denies or answers shows too. A tool that fails
-answers the model all the same; the span says error.
+answers the model all the same; the span has the error.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Any
 from callboard import EventKind, SpanKind, current_span
 from callboard._load import native
 from callboard.ag2.agents import name_of
+from callboard.ag2.faults import guard
 from callboard.ag2.patching import Patches, Steps
 from callboard.ag2.scope import Scope, current, enclosing
 
 from . import keys
 from .agents import acting
+from .arguments import argument
 from .delivery import Delivery
-from .parts import of_parts
+from .messages import content_of
+from .serializing import encoder_of
 
 
 def install(patches: Patches) -> None:
@@ -31,16 +34,17 @@ class ToolCall(Scope):
     __slots__ = ()
 
 
-def tool_call(function: str, context: Any, call: Any, /) -> Steps:
+def tool_call(function: str, /, *args: Any, **kwargs: Any) -> Steps:
     """tool_call, from the model's call to what it is answered."""
-    parent = current_span()
-    if parent is None:
+    parent, call = current_span(), argument(args, kwargs, 1, "call")
+    if parent is None or call is None:
         return
+    agent = acting()
     span = parent.start_child(
         SpanKind.TOOL_CALL,
         {
             keys.GEN_AI_OPERATION: "execute_tool",
-            keys.GEN_AI_AGENT_NAME: name_of(acting()),
+            keys.GEN_AI_AGENT_NAME: name_of(agent),
             keys.GEN_AI_TOOL_NAME: call.name,
             keys.GEN_AI_TOOL_TYPE: "function",
             keys.GEN_AI_TOOL_CALL_ID: call.id,
@@ -54,8 +58,11 @@ def tool_call(function: str, context: Any, call: Any, /) -> Steps:
     outcome, error = yield span
     if error is not None:
         return
-    result = getattr(outcome, "result", None)
-    content = None if result is None else of_parts(result.parts)
+    content = None
+    with guard("a tool's result"):
+        result = getattr(outcome, "result", None)
+        encode = encoder_of(getattr(agent, "_serializer", None))
+        content = None if result is None else content_of(result.parts, encode)
     span.set_attribute(keys.GEN_AI_TOOL_CALL_RESULT, content)
     span.record_event(
         EventKind.TOOL_EXECUTION,

@@ -117,6 +117,10 @@ def asking() -> SpanContext | None:
     if span is None or span.kind == SpanKind.LLM_CALL:
         return span
     scope = current.get()
+    begin = getattr(scope, "span_of_request", None)  # A client of AG2 1.x, whose span may begin with its request.
+    if begin is not None:
+        asked: SpanContext | None = begin()
+        return asked
     if scope is not None and any(cls.__name__ == "A2aRemoteAgent" for cls in type(scope.agent).__mro__):
         return here()
     return None

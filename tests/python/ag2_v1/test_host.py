@@ -128,7 +128,9 @@ def test_signatures_and_names(traced):
     from ag2.context import ConversationContext
     from ag2.network import AgentClient
 
-    places = [(Agent, "__init__"), (Agent, "_drive_scope"), (ConversationContext, "ask"), (OpenAIClient, "__call__")]
+    scope = "_drive_scope" if hasattr(Agent, "_drive_scope") else "_turn_scope"
+    question = "ask" if hasattr(ConversationContext, "ask") else "input"
+    places = [(Agent, "__init__"), (Agent, scope), (ConversationContext, question), (OpenAIClient, "__call__")]
     before = [vars(owner)[name] for owner, name in (*places, (AgentClient, "receive"))]
     with traced():
         for (owner, name), function in zip((*places, (AgentClient, "receive")), before, strict=True):

@@ -66,6 +66,8 @@ async def test_a_subtask_asks_the_human_of_the_one_it_works_for(recorder, traced
     assert recorder.tree("agent_creation", "llm_call", "tool_execution") == tree("""
         workflow
           reply boss to -: ok
+            * agent_send_msg user -> boss: ?
+            * agent_send_msg boss -> user: ok
             tool_call task_ann by boss
               nested_chat run_task boss -> ann: done
                 reply ann to boss: done

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import ag2.network
@@ -14,13 +15,13 @@ import pytest
 from ag2 import Agent
 from ag2.events import TextInput
 from callboard import ag2_v1
-from callboard.ag2 import faults
+from callboard.ag2 import faults, patching
 from callboard.ag2.patching import Patches
-from callboard.ag2_v1 import envelopes, llm, model
-from callboard.ag2_v1.hooks import HOOKS
+from callboard.ag2_v1 import clients, envelopes, model, turns
 from conftest import asked, config, double, overheard, speaker
 
 BEFORE = dict(vars(Agent))
+SCOPE = "_drive_scope" if "_drive_scope" in BEFORE else "_turn_scope"
 
 
 def everything():
@@ -39,6 +40,7 @@ def everything():
 # Python and pydantic put these there when a class is first used.
 CACHES = {
     "__abstractmethods__",
+    "__slotnames__",
     "_abc_impl",
     "__annotations__",
     "__pydantic_fields_set__",
@@ -60,7 +62,7 @@ async def test_uninstrument_puts_everything_back(serve):
 
 
 def instrumented():
-    return vars(Agent)["_drive_scope"] is not BEFORE["_drive_scope"]
+    return vars(Agent)[SCOPE] is not BEFORE[SCOPE]
 
 
 def test_by_hand_once_is_once():
@@ -103,31 +105,34 @@ def test_many_threads_at_once():
 
 async def test_what_the_program_patched_over_ours_stays(traced, serve, recorder):
     """And does not count twice when AG2 is instrumented again, under it."""
-    original = vars(Agent)["_drive_scope"]
+    original = vars(Agent)[SCOPE]
     with traced():
-        ours = Agent._drive_scope
+        ours = vars(Agent)[SCOPE]
 
         def theirs(self, event, **options):
             return ours(self, event, **options)
 
-        Agent._drive_scope = theirs
+        setattr(Agent, SCOPE, theirs)
     try:
-        assert vars(Agent)["_drive_scope"] is theirs
+        assert vars(Agent)[SCOPE] is theirs
         with traced():
             await speaker("emma", serve("Hi.")).ask("?")
     finally:
-        Agent._drive_scope = original
+        setattr(Agent, SCOPE, original)
     assert recorder.manager.flush(10)
     assert len(recorder.roots[1].all("reply")) == 1
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_version_that_lacks_something_costs_one_hook(caplog, monkeypatch, traced):
-    monkeypatch.delattr(Agent, "_drive_scope")
-    with traced():
-        assert vars(Agent)["__init__"] is not BEFORE["__init__"]
+    """And that is logged once, however many contexts there are."""
+    monkeypatch.setattr(patching, "_told_missing", set())
+    monkeypatch.delattr(Agent, "_run_subtask")
+    for _ in range(3):
+        with traced():
+            assert vars(Agent)["__init__"] is not BEFORE["__init__"]
     [told] = [record.message for record in caplog.records if record.name == "callboard.ag2"]
-    assert "ag2.agent:Agent._drive_scope" in told
+    assert "ag2.agent:Agent._run_subtask" in told
 
 
 @pytest.mark.filterwarnings("error")
@@ -147,7 +152,7 @@ async def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serv
     odd = overheard(TextInput, "content", broken)
     monkeypatch.setattr(model, "_sent", broken)
     monkeypatch.setattr(envelopes, "message_of", broken)
-    monkeypatch.setattr(llm, "watching", broken)
+    monkeypatch.setattr(clients, "_watched", type("Broken", (), {"__contains__": broken, "add": id})())
     with traced():
         async with await ag2.network.Hub.open(ag2.knowledge.MemoryKnowledgeStore()) as hub:
             ann = await hub.register(speaker("ann", serve("Hi.", asked(), "Hi."), tools=[double]))
@@ -159,10 +164,10 @@ async def test_a_fault_of_ours_stays_with_us(monkeypatch, traced, recorder, serv
         assert callboard.current_span().kind == "workflow"
     told = [record.message.split(";")[0] for record in caplog.records if record.name == "callboard.ag2"]
     assert sorted(told) == [
-        "callboard could not record a model of the program's own",
-        "callboard could not record llm_call",
-        "callboard could not record reply",
-        "callboard could not record told",
+        "callboard could not record a client of the program's own",
+        "callboard could not record fanned_out",
+        "callboard could not record what a model is asked",
+        "callboard could not record what a turn begins with",
     ]
     assert len(recorder.root.all("tool_call")) == 1
 
@@ -234,7 +239,14 @@ def test_a_client_whose_class_is_defined_in_the_run(recorder, traced, serve):
 
 
 def test_missing_parts_are_told_once():
-    patches = Patches()
-    with pytest.warns(RuntimeWarning, match="no_such_hook"):
-        patches.watch("ag2.agent:Agent.no_such_hook", HOOKS.reply())
-    patches.restore()
+    """Not once an installation: a program may enter a context for every request."""
+    told = []
+    for _ in range(3):
+        patches = Patches()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            patches.watch("ag2.agent:Agent.no_such_hook", turns.reply)
+        patches.restore()
+        told += [str(warning.message) for warning in caught]
+    assert len(told) == 1
+    assert "no_such_hook" in told[0]

@@ -220,8 +220,8 @@ async def test_files_are_recorded_by_reference(recorder, traced, serve):
         "role": "user",
         "content": [
             {"type": "text", "text": "Look:"},
-            {"type": "image", "url": "callboard:image/png;bytes=20;sha256=fe1a4ab1fb634703"},
-            {"type": "text", "text": '{"answer": 42}'},
+            {"type": "image_url", "image_url": {"url": "callboard:image/png;bytes=20;sha256=fe1a4ab1fb634703"}},
+            {"type": "text", "text": '{"answer":42}'},
         ],
     }
 
@@ -243,19 +243,18 @@ async def test_what_a_tool_gives_is_recorded_by_reference(make, recorder, traced
     assert recorder.root
     assert encoded not in json.dumps([[span.attributes, span.events] for span in recorder.spans.values()], default=str)
     answered = recorder.root.all("llm_call")[1]["gen_ai.input.messages"][-1]
-    assert [part["url"].split(";")[0] for part in answered["content"]] == ["callboard:image/png"] * 2
+    assert str(answered["content"]).count("callboard:image/png;") == 2
 
 
 async def test_a_history_is_one_chain(traced, serve):
-    """What two calls have in common is the same: the messages of the first are not converted again."""
+    """What two calls have in common is the same: what was said is read as a turn begins, and not again."""
     read = []
     said = overheard(TextInput, "content", lambda: read.append(1))
     with traced():
         reply = await speaker("emma", serve(*"abcdef")).ask(said("0"))
         for number in range(1, 6):
             reply = await reply.ask(said(str(number)))
-    turns = 6  # each turn also says what it began with
-    assert len(read) == turns + turns
+    assert len(read) == 6
 
 
 async def test_a_field_that_an_event_works_out_itself(recorder, traced):

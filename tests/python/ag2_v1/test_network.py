@@ -249,6 +249,8 @@ async def test_a_channel_within_a_tool(recorder, traced, serve, counted, over):
     assert recorder.tree("llm_call", "agent_creation", "tool_execution") == tree("""
         workflow
           reply ann to -: It is three.
+            * agent_send_msg user -> ann: How many?
+            * agent_send_msg ann -> user: It is three.
             tool_call delegate by ann
               chat consulting ann -> bob: consulting_complete
                 * agent_send_msg ann -> bob: Count.

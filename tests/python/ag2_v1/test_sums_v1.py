@@ -39,16 +39,22 @@ async def test_several_agents_at_once(traced, serve, check):
           * agent_creation bob
           * agent_creation cas
           reply ann to -: I am ann.
+            * agent_send_msg user -> ann: Who?
+            * agent_send_msg ann -> user: I am ann.
             llm_call gpt-4o-mini of ann
             tool_call double by ann
               * tool_execution double: 42
             llm_call gpt-4o-mini of ann
           reply bob to -: I am bob.
+            * agent_send_msg user -> bob: Who?
+            * agent_send_msg bob -> user: I am bob.
             llm_call gpt-4o-mini of bob
             tool_call double by bob
               * tool_execution double: 42
             llm_call gpt-4o-mini of bob
           reply cas to -: I am cas.
+            * agent_send_msg user -> cas: Who?
+            * agent_send_msg cas -> user: I am cas.
             llm_call gpt-4o-mini of cas
             tool_call double by cas
               * tool_execution double: 42
@@ -70,6 +76,8 @@ async def test_an_agent_as_a_tool(traced, serve, check):
           * agent_creation ann
           * agent_creation boss
           reply boss to -: It is three.
+            * agent_send_msg user -> boss: How many?
+            * agent_send_msg boss -> user: It is three.
             llm_call gpt-4o-mini of boss
             tool_call task_ann by boss
               * tool_execution task_ann: three
@@ -95,6 +103,8 @@ async def test_subtasks_within_a_run(traced, serve, check):
         workflow
           * agent_creation boss
           reply boss to -: It is three.
+            * agent_send_msg user -> boss: How many?
+            * agent_send_msg boss -> user: It is three.
             llm_call gpt-4o-mini of boss
             tool_call run_subtask by boss
               * agent_creation subtask [internal]
@@ -117,6 +127,8 @@ async def test_a_tool_that_fails(traced, serve, check):
         workflow
           * agent_creation ann
           reply ann to -: Oh.
+            * agent_send_msg user -> ann: Twice 21?
+            * agent_send_msg ann -> user: Oh.
             llm_call gpt-4o-mini of ann
             tool_call double_badly by ann !! LookupError: no double of 21
               * tool_execution double_badly: Traceback (most recent call last):
@@ -134,6 +146,8 @@ async def test_a_call_that_is_tried_again(traced, serve, check):
         """
         workflow
           reply emma to -: At last.
+            * agent_send_msg user -> emma: ?
+            * agent_send_msg emma -> user: At last.
             llm_call gpt-4o-mini of emma !! openai.InternalServerError: Error code: 500 - scripted failure
               * llm_create failed
             llm_call gpt-4o-mini of emma !! openai.RateLimitError: Error code: 429 - scripted failure
@@ -156,6 +170,8 @@ async def test_a_human_who_is_asked(traced, serve, check):
         workflow
           * agent_creation ann
           reply ann to -: ok
+            * agent_send_msg user -> ann: ?
+            * agent_send_msg ann -> user: ok
             llm_call gpt-4o-mini of ann
             tool_call confirm by ann
               * tool_execution confirm: Yes.

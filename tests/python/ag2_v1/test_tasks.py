@@ -20,6 +20,8 @@ async def test_a_subtask(recorder, traced, serve):
         workflow
           * agent_creation boss
           reply boss to -: It is three.
+            * agent_send_msg user -> boss: How many?
+            * agent_send_msg boss -> user: It is three.
             llm_call gpt-4o-mini of boss
               * cost
               * llm_create answered

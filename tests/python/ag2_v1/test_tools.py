@@ -44,6 +44,8 @@ async def test_a_tool(tool, recorder, traced, serve):
     assert recorder.tree("agent_creation") == tree(f"""
         workflow
           reply ann to -: It is 42.
+            * agent_send_msg user -> ann: Twice 21?
+            * agent_send_msg ann -> user: It is 42.
             llm_call gpt-4o-mini of ann
               * cost
               * llm_create answered
@@ -177,6 +179,8 @@ async def test_a_human_asked_whether_a_tool_may_run(recorder, traced, serve):
     assert recorder.tree("agent_creation", "llm_call") == tree("""
         workflow
           reply ann to -: ok
+            * agent_send_msg user -> ann: ?
+            * agent_send_msg ann -> user: ok
             tool_call delete by ann
               * tool_execution delete: gone
               human_input ann: y

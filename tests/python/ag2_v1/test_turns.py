@@ -55,6 +55,8 @@ async def test_a_turn(way, recorder, traced, serve):
         workflow
           * agent_creation emma
           reply emma to -: A goldfish joke.
+            * agent_send_msg user -> emma: Tell me a joke.
+            * agent_send_msg emma -> user: A goldfish joke.
             llm_call gpt-4o-mini of emma
               * cost
               * llm_create answered
@@ -299,6 +301,8 @@ async def test_a_turn_in_a_thread(goes_on, recorder, traced, serve):
     assert recorder.tree() == tree("""
         workflow
           reply emma to -: One.
+            * agent_send_msg user -> emma: Begin.
+            * agent_send_msg emma -> user: One.
             llm_call gpt-4o-mini of emma
               * cost
               * llm_create answered

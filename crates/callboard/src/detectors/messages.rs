@@ -65,6 +65,9 @@ impl Detector for PingPong {
 impl PingPong {
     fn hear(&mut self, event: &Event) -> Option<Finding> {
         let name = |key| event.attribute(key).and_then(Value::as_str).map(str::to_owned);
+        if is_users(event) {
+            return None;
+        }
         let (by, to) = (name(keys::AGENT_SENDER)?, name(keys::AGENT_RECIPIENT)?);
         let words = event.attribute(keys::MESSAGE).and_then(words)?;
         let is_silent = event.attribute(keys::SILENT).and_then(Value::as_bool) == Some(true);
@@ -92,6 +95,12 @@ impl PingPong {
 
 fn is_chat(span: &SpanHead) -> bool {
     matches!(span.kind, SpanKind::Chat | SpanKind::GroupChat)
+}
+
+/// Whether the user of the program says it, or is told it: a program may ask the same as often as it likes.
+fn is_users(event: &Event) -> bool {
+    let ids = [keys::AGENT_SENDER_ID, keys::AGENT_RECIPIENT_ID];
+    ids.iter().any(|id| event.attribute(id).and_then(Value::as_str) == Some(keys::USER_ID))
 }
 
 fn pair(by: &str, to: String) -> (String, String) {
