@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from ._interrupts import belongs_to_program
 from ._load import process_lock
 
 TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
@@ -27,7 +28,9 @@ def instrument_ag2() -> bool:
         with process_lock:
             for installation in _installations():
                 installation.instrument()
-    except Exception:
+    except Exception as error:
+        if belongs_to_program(error):
+            raise
         _warn("AG2 could not be instrumented; the program goes on without its spans")
         return False
     return True
@@ -39,17 +42,25 @@ def uninstrument_ag2() -> None:
         with process_lock:
             for installation in _installations():
                 installation.uninstrument()
-    except Exception:
+    except Exception as error:
+        if belongs_to_program(error):
+            raise
         _warn("AG2's instrumentation could not be taken back whole")
 
 
 def acquire() -> None:
     """A run begins that needs the instrumentation."""
+    acquired = []
     try:
         with process_lock:
             for installation in _installations():
+                acquired.append(installation)
                 installation.acquire()
-    except Exception:
+    except BaseException as error:
+        if belongs_to_program(error):  # The run does not begin.
+            for installation in acquired:
+                installation.release()
+            raise
         _warn("AG2 could not be instrumented; the program goes on without its spans")
 
 
@@ -61,7 +72,9 @@ def release() -> None:
         with process_lock:
             for installation in _installations():
                 installation.release()
-    except Exception:
+    except Exception as error:
+        if belongs_to_program(error):
+            raise
         _warn("AG2's instrumentation could not be taken back whole")
 
 
