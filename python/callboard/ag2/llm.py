@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 from callboard._load import native
 from callboard.budget import ledger_of
 
+from .faults import guard
 from .hooks import HOOKS
-from .patching import Patches, Steps
+from .patching import Patches
 from .scope import current
 
 WRAPPER = "autogen.oai.client:OpenAIWrapper"
@@ -30,7 +31,7 @@ def install(patches: Patches) -> None:
     """Watch model calls, and AG2's bookkeeping of what they use."""
     patches.watch(f"{WRAPPER}.create", HOOKS.llm_call())
     patches.note(f"{WRAPPER}._construct_create_params", fallback)
-    patches.watch(f"{CLIENT}.create", attempt)
+    patches.wrap(f"{CLIENT}.create", attempt)
     patches.note(f"{WRAPPER}._update_usage", usage)
 
 
@@ -43,14 +44,22 @@ def fallback(wrapper: Any, /, create_config: Any, *args: Any, **kwargs: Any) -> 
             ledger.ask(call.span, agent_name, create_config.get("model") or None)
 
 
-def attempt(function: str, client: Any, /, *args: Any, **kwargs: Any) -> Steps:
-    """A configuration's service is asked, and may fail."""
-    call = current.get()
-    if isinstance(call, ModelCall):
+def attempt(function: Any) -> Any:
+    """Make the function that notes when a configuration's service is asked, and that it failed."""
+
+    def create(client: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = current.get()
+        if not isinstance(call, ModelCall):
+            return function(client, *args, **kwargs)
         call.ask()
-        _, error = yield None
-        if error is not None:
-            call.fail(client, error)
+        try:
+            return function(client, *args, **kwargs)
+        except BaseException as error:
+            with guard("a service that failed"):
+                call.fail(client, error)
+            raise
+
+    return create
 
 
 def usage(wrapper: Any, /, actual_usage: Any = None, total_usage: Any = None, *args: Any, **kwargs: Any) -> None:
