@@ -20,7 +20,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from callboard._load import native
 
@@ -102,9 +102,7 @@ class ReplyFunctions:
         is_coroutine = self.is_coroutine(function)
         trial = native.Trial(self.patches.switch, HOOKS, name=name, module=module, at_once=at_once)
         inner = self._watched_within(function, name, is_coroutine)
-        kinds = (_Wrapper, _FunctionWrapper), (_AsyncWrapper, _AsyncFunctionWrapper)
-        kind = kinds[is_coroutine][inspect.isfunction(function)]
-        return kind(function, inner, trial)
+        return _KINDS[is_coroutine, inspect.isfunction(function)](function, inner, trial)
 
     def _watched_within(self, function: Any, name: str, is_coroutine: bool) -> Any:
         """Have a reply function that is a chat of its own watched as such, too."""
@@ -144,11 +142,12 @@ class _Wrapper:
     `inner` is what is called, between the `begin` and the `finish` of `trial`, as in `patching.called`.
     """
 
-    _is_coroutine = None  # asyncio asks for it; it is found at once.
+    assigned: ClassVar[tuple[str, ...]] = functools.WRAPPER_ASSIGNMENTS
+    """The attributes that it has of the function, beside those that the program gave that."""
 
     def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
-        functools.update_wrapper(self, function, assigned=_OF_FUNCTIONS)
         self.__wrapped__ = function
+        functools.update_wrapper(self, function, assigned=self.assigned)
         self._inner = inner
         self._begin = trial.begin
         self._finish = trial.finish
@@ -173,14 +172,6 @@ class _Wrapper:
         return hash(self.__wrapped__)
 
 
-_OF_FUNCTIONS = (
-    *functools.WRAPPER_ASSIGNMENTS,
-    *("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__"),
-    *("__self__", "__func__", "func", "args", "keywords"),
-)
-"""The attributes that a wrapper has of its function, a method or a `partial`, beside those that a program gave it."""
-
-
 class _AsyncWrapper(_Wrapper):
     """A coroutine function in the view. Both of AG2's ways to know one find that this is one."""
 
@@ -202,16 +193,49 @@ class _AsyncWrapper(_Wrapper):
             raise
 
 
-class _FunctionWrapper(_Wrapper):
-    """In the place of a plain function, it is an instance of the same class to `isinstance`."""
+_OF_FUNCTIONS = (
+    *functools.WRAPPER_ASSIGNMENTS,
+    *("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__"),
+)
+
+
+class _OfFunction:
+    """In the place of a function: to `isinstance` it is one, and it has what AG2 asks a function for itself."""
 
     __class__ = FunctionType  # type: ignore[assignment]  # what isinstance asks for beside the type
+    _is_coroutine = None  # asyncio's mark of old
 
 
-class _AsyncFunctionWrapper(_AsyncWrapper):
-    """In the place of a coroutine function written with `async def`, as above."""
+class _OfObject:
+    """In the place of a method, a `partial`, any callable object: it has what that has, and lacks what that lacks."""
 
-    __class__ = FunctionType  # type: ignore[assignment]  # as above
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["__wrapped__"], name)
+
+
+class _FunctionWrapper(_OfFunction, _Wrapper):
+    assigned = _OF_FUNCTIONS
+
+
+class _ObjectWrapper(_OfObject, _Wrapper):
+    pass
+
+
+class _AsyncFunctionWrapper(_OfFunction, _AsyncWrapper):
+    assigned = _OF_FUNCTIONS
+
+
+class _AsyncObjectWrapper(_OfObject, _AsyncWrapper):
+    pass
+
+
+_KINDS: dict[tuple[bool, bool], type[_Wrapper]] = {
+    (False, False): _ObjectWrapper,
+    (False, True): _FunctionWrapper,
+    (True, False): _AsyncObjectWrapper,
+    (True, True): _AsyncFunctionWrapper,
+}
+"""By whether it is a coroutine function, and whether it is a function at all."""
 
 
 def _coroutine_test(owner: Any) -> Callable[[Any], bool]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import sys
+from unittest.mock import MagicMock
 
 import pytest
 from autogen import Agent, ConversableAgent
@@ -397,3 +399,52 @@ def test_ag2s_own_logging_names_the_real_functions(traced, monkeypatch):
         emma.register_reply([Agent, None], yes)
         emma.generate_reply(messages=QUESTION)
     assert logged[-1] == ("yes", __name__)
+
+
+class Answering:
+    """A callable object as a reply function."""
+
+    def __call__(self, agent, messages, sender, config):
+        return True, "object"
+
+    async def later(self, agent, messages, sender, config):
+        return True, "method"
+
+
+class AnsweringLater:
+    async def __call__(self, agent, messages, sender, config):
+        return True, "awaited object"
+
+
+async def awaited(agent, messages, sender, config, extra=None):
+    return True, "partial"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Answering,
+        AnsweringLater,
+        lambda: Answering().later,
+        lambda: functools.partial(awaited, extra=1),
+        lambda: functools.partial(yes),
+        lambda: MagicMock(return_value=(True, "mock")),
+    ],
+)
+async def test_functions_of_every_kind(make, traced, recorder):
+    """AG2 tells the same of a wrapper as of the function: whether it is called, and whether it is awaited."""
+
+    async def replies():
+        emma, function = speaker("emma", None, default_auto_reply="default"), make()
+        emma.register_reply([Agent, None], function)
+        told = [emma.generate_reply(messages=QUESTION)]
+        try:
+            told.append(await emma.a_generate_reply(messages=QUESTION))
+        except AttributeError as error:  # AG2 asks for the name that an object does not have.
+            told.append(str(error))
+        assert next(entry["reply_func"] for entry in emma._reply_func_list) is function
+        return told
+
+    without = await replies()
+    with traced():
+        assert await replies() == without
