@@ -90,7 +90,7 @@ class Owned:
 class Activated:
     """A span that was made current by name, in this context."""
 
-    __slots__ = ("anchor_id", "before", "governing", "outer", "owner")
+    __slots__ = ("anchor_id", "before", "governing", "is_left", "outer", "owner")
 
     def __init__(
         self,
@@ -107,6 +107,7 @@ class Activated:
         """Of the generator that did it."""
         self.before = before
         self.outer = outer
+        self.is_left = False
 
 
 _by_run: dict[str | None, Owned] = {}
@@ -144,10 +145,21 @@ def activate(span: SpanContext, before: SpanContext | None) -> Activated | None:
     return _activated.get()
 
 
-def deactivate(activated: Activated) -> None:
-    """Take back what `activate` did."""
+def deactivate(activated: Activated) -> tuple[bool, SpanContext | None]:
+    """Take back what `activate` did; return whether another span is to be current here now, and which.
+
+    Activations may be left in another order than they were entered in, as by generators that take turns. Then the last
+    one that is left restores what was current before them all.
+    """
     _disown(activated.owner)
-    _activated.set(activated.outer)
+    activated.is_left = True
+    if _activated.get() is not activated:
+        return False, None
+    before, outer = activated.before, activated.outer
+    while outer is not None and outer.is_left:
+        before, outer = outer.before, outer.outer
+    _activated.set(outer)
+    return True, before
 
 
 def became_current(span: SpanContext) -> None:

@@ -26,6 +26,8 @@ class OurSpan(trace.NonRecordingSpan):
     def __init__(self, ids: bytes, around: Context) -> None:
         self._ids = ids
         self._around = around
+        self.is_left = False
+        """Whether it was attached, and is detached again."""
 
     @property
     def beside(self) -> trace.Span:
@@ -50,6 +52,19 @@ def within(ids: bytes, around: Context) -> Context:
     # Nobody else has it yet: `set_value` would copy it twice.
     dict.__setitem__(inner, _SPAN, OurSpan(ids, around))
     return inner
+
+
+def left(attached: Context, current: Context) -> Context:
+    """Note that the span of a context is detached; return what is to be current where `current` is now.
+
+    Spans may be detached in another order than they were attached in, as generators that take turns do.
+    """
+    span = attached.get(_SPAN)
+    if isinstance(span, OurSpan):
+        span.is_left = True
+    while isinstance(span := current.get(_SPAN), OurSpan) and span.is_left:
+        current = span._around
+    return current
 
 
 class Runtime(ContextVarsRuntimeContext):

@@ -15,6 +15,7 @@ import pytest
 from callboard import InstrumentationManager, _generators, current_span, telemetry_context
 from generator_runs import children, in_copies, nothing_stays, record, session
 from harness import recorded, run_program
+from opentelemetry import trace
 
 __all__ = ["nothing_stays"]  # a fixture
 
@@ -171,6 +172,7 @@ def test_a_step_in_a_generator_is_of_its_steps_alone() -> None:
         next(second)
         assert current_span() is None
     assert [*first, *second] == []
+    assert not trace.get_current_span().get_span_context().is_valid
     assert in_copies(steps(runs[0], one, "again")) == [0, 1]
     for run in runs:
         run.__exit__(None, None, None)

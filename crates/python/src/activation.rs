@@ -55,13 +55,19 @@ impl Activation {
             if let Some(attached) = &before.otel {
                 attached.detach(py);
             }
-            if let Some(activated) = before.activated {
-                let deactivated = generators(py).and_then(|module| {
-                    module.call_method1(intern!(py, "deactivate"), (activated,))
-                });
-                quietly(py, deactivated);
+            let (is_last, span) = match before.activated {
+                Some(activated) => {
+                    let deactivated = generators(py).and_then(|module| {
+                        let name = intern!(py, "deactivate");
+                        Ok(module.call_method1(name, (activated,))?.extract()?)
+                    });
+                    quietly(py, deactivated).unwrap_or((true, before.span))
+                }
+                None => (true, before.span),
+            };
+            if is_last {
+                set_current(py, span.as_ref().map(|span| span.bind(py)));
             }
-            set_current(py, before.span.as_ref().map(|span| span.bind(py)));
         }
     }
 }

@@ -64,14 +64,20 @@ pub(crate) enum Place {
 /// It does not keep OpenTelemetry's token: that refers to the context that holds the span, and a span that kept it would
 /// keep itself alive.
 pub(crate) struct Attached {
-    before: Py<PyAny>,
+    context: Py<PyAny>,
     bridge: Arc<Bridge>,
 }
 
 impl Attached {
-    /// Restores what was current before.
+    /// Restores what was current before. Where another span was attached since, that is done once it is detached.
     pub(crate) fn detach(&self, py: Python<'_>) {
-        quietly(py, self.bridge.current.set(py, self.before.bind(py)));
+        quietly(py, self.leave(py));
+    }
+
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        let current = self.bridge.current.get(py)?;
+        let left = module(py)?.call_method1(intern!(py, "left"), (&self.context, &current))?;
+        if left.is(&current) { Ok(()) } else { self.bridge.current.set(py, &left) }
     }
 }
 
@@ -195,9 +201,9 @@ impl Bridge {
     }
 
     fn attach(self: Arc<Self>, py: Python<'_>, span: &Span) -> PyResult<Attached> {
-        let before = self.current.get(py)?;
-        self.current.set(py, &within(&before, span)?)?;
-        Ok(Attached { before: before.unbind(), bridge: self })
+        let context = within(&self.current.get(py)?, span)?;
+        self.current.set(py, &context)?;
+        Ok(Attached { context: context.unbind(), bridge: self })
     }
 }
 
