@@ -172,13 +172,31 @@ class _Wrapper:
         return hash(self.__wrapped__)
 
 
+_OF_FUNCTIONS = (
+    *functools.WRAPPER_ASSIGNMENTS,
+    *("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__"),
+)
+"""The attributes that the wrapper of a function has of it, beside those that the program gave that."""
+
+
 class _AsyncWrapper(_Wrapper):
     """A coroutine function in the view. Both of AG2's ways to know one find that this is one."""
 
     def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
         super().__init__(function, inner, trial)
-        if inspect.iscoroutinefunction(function) and hasattr(inspect, "markcoroutinefunction"):
-            inspect.markcoroutinefunction(self)  # It has no code of its own to tell it by where it is a `partial`.
+        if inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(self):
+            self._mark(function)
+
+    def _mark(self, function: Any) -> None:
+        """Have a `partial` of a coroutine function known as one: it has no code of its own to tell it by."""
+        if hasattr(inspect, "markcoroutinefunction"):
+            inspect.markcoroutinefunction(self)
+            return
+        inner = function
+        while isinstance(inner, functools.partial):
+            inner = inner.func
+        functools.update_wrapper(self, inner, assigned=_OF_FUNCTIONS, updated=())
+        self.__wrapped__ = function
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         attempt = self._begin(args, kwargs)
@@ -191,12 +209,6 @@ class _AsyncWrapper(_Wrapper):
         except BaseException:
             self._finish(attempt, None, sys.exc_info()[1])
             raise
-
-
-_OF_FUNCTIONS = (
-    *functools.WRAPPER_ASSIGNMENTS,
-    *("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__"),
-)
 
 
 class _OfFunction:
