@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value};
+use callboard_core::{Event, EventKind, Record, SpanId, Value};
 
-use super::places::Places;
+use super::places::{Places, is_chat};
 use super::{Detector, Finding, MOST_KEPT};
 
 /// The longest circle that is looked for, in hand-offs.
@@ -79,10 +79,6 @@ impl HandOffCycles {
             time_unix_ns: event.time_unix_ns,
         })
     }
-}
-
-fn is_chat(span: &SpanHead) -> bool {
-    matches!(span.kind, SpanKind::Chat | SpanKind::GroupChat)
 }
 
 impl Group {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use callboard_core::{Event, EventKind, Record, SpanHead, SpanId, SpanKind, Value, keys};
 
-use super::places::Places;
+use super::places::{Places, is_chat};
 use super::{Detector, Finding, MOST_KEPT, words};
 
 /// The last messages of each conversation.
@@ -91,10 +91,6 @@ impl PingPong {
             time_unix_ns: event.time_unix_ns,
         })
     }
-}
-
-fn is_chat(span: &SpanHead) -> bool {
-    matches!(span.kind, SpanKind::Chat | SpanKind::GroupChat)
 }
 
 /// Whether the user of the program says it, or is told it: a program may ask the same as often as it likes.

@@ -1,7 +1,7 @@
 //! Where the spans that are open belong.
 
 use callboard_core::id::IdMap;
-use callboard_core::{SpanHead, SpanId};
+use callboard_core::{SpanHead, SpanId, SpanKind};
 
 use super::MOST_KEPT;
 
@@ -45,4 +45,9 @@ impl<P: Clone> Places<P> {
     pub(super) fn end(&mut self, span: &SpanHead) {
         self.of.remove(&span.span_id);
     }
+}
+
+/// Whether a span is a chat, of two agents or of a group.
+pub(super) fn is_chat(span: &SpanHead) -> bool {
+    matches!(span.kind, SpanKind::Chat | SpanKind::GroupChat)
 }
