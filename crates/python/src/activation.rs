@@ -59,7 +59,7 @@ impl Activation {
                 Some(activated) => {
                     let deactivated = generators(py).and_then(|module| {
                         let name = intern!(py, "deactivate");
-                        Ok(module.call_method1(name, (activated,))?.extract()?)
+                        module.call_method1(name, (activated,))?.extract()
                     });
                     quietly(py, deactivated).unwrap_or((true, before.span))
                 }
