@@ -8,6 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::exit::without_gil;
 use crate::span::SpanContext;
 
 /// So many; more than the machine can count are as many as it can.
@@ -32,7 +33,7 @@ pub(crate) fn seconds(argument: &str, given: Option<f64>) -> PyResult<Option<Dur
 }
 
 /// Which run the argument `run` names: a span of it, or the id of its trace.
-pub(crate) fn run(given: &Bound<'_, PyAny>) -> PyResult<RunFilter> {
+fn run(given: &Bound<'_, PyAny>) -> PyResult<RunFilter> {
     let trace_id = match given.cast::<SpanContext>() {
         Ok(context) => match context.get().span() {
             Some(span) => return Ok(span.into()),
@@ -60,9 +61,15 @@ pub(crate) fn run(given: &Bound<'_, PyAny>) -> PyResult<RunFilter> {
     })
 }
 
-/// What a provider has of the run that was asked for, or the error that it has nothing.
-pub(crate) fn known<T>(of_run: Option<T>) -> PyResult<T> {
-    of_run.ok_or_else(|| {
+/// What a provider has of the run that the argument `run` names, or of all runs where it is None. It is read without the GIL.
+pub(crate) fn of_run<T: Send>(
+    py: Python<'_>,
+    run: Option<&Bound<'_, PyAny>>,
+    of_one: impl FnOnce(RunFilter) -> Option<T> + Send,
+    of_all: impl FnOnce() -> T + Send,
+) -> PyResult<T> {
+    let Some(run) = run.map(self::run).transpose()? else { return Ok(without_gil(py, of_all)) };
+    without_gil(py, || of_one(run)).ok_or_else(|| {
         PyValueError::new_err(
             "run is not known to this provider: nothing was recorded in it since the provider was registered, or it is \
              one of the runs_dropped",

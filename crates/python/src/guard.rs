@@ -22,7 +22,6 @@ pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
             match belongs_to_program(py, &error) {
                 Ok(false) => {}
                 Ok(true) => raise_later(py, error),
-                Err(later) if later.is_instance_of::<PyRecursionError>(py) => {}
                 Err(later) => raise_later(py, later),
             }
             None
@@ -34,14 +33,27 @@ pub(crate) fn quietly<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
 /// exception of the program's, raised in the middle of finding out.
 pub(crate) fn belongs_to_program(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     let no_code_ran = error.is_instance_of::<PyException>(py) && error.traceback(py).is_none();
-    // Near the end of the stack there may be no room to find out. Handlers do not raise that.
+    // Handlers do not raise a RecursionError, and near the end of the stack there may be no room to find out.
     if no_code_ran || error.is_instance_of::<PyRecursionError>(py) {
         return Ok(false);
     }
     // `into_value` gives the exception its traceback, which is kept beside it until then.
     let exception = error.clone_ref(py).into_value(py);
-    let asked = interrupts(py)?.call_method1(intern!(py, "belongs_to_program"), (exception,));
-    asked?.is_truthy()
+    let asked = interrupts(py)
+        .and_then(|module| module.call_method1(intern!(py, "belongs_to_program"), (exception,)));
+    match asked {
+        Err(error) if error.is_instance_of::<PyRecursionError>(py) => Ok(false),
+        asked => asked?.is_truthy(),
+    }
+}
+
+/// As [`quietly`], for what is done as an object is dropped: an exception may be on its way, and goes on afterwards.
+pub(crate) fn quietly_on_drop(py: Python<'_>, work: impl FnOnce() -> PyResult<()>) {
+    let on_its_way = PyErr::take(py);
+    quietly(py, work());
+    if let Some(error) = on_its_way {
+        error.restore(py);
+    }
 }
 
 fn interrupts(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {

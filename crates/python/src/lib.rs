@@ -11,8 +11,8 @@
 //! - [`value`], [`history`], [`kinds`] and [`known`]: Python's objects as the core's values, and back.
 //! - [`providers`]: the built-in providers; [`adapter`]: one that a user wrote in Python.
 //! - [`exception`]: the program's exceptions; [`guard`]: what code that is not ours may raise, or be caught in.
-//! - [`lifecycle`]: exit, forks and logging; [`exit`]: the program's own threads at the interpreter's end; [`otel`]: the OpenTelemetry API's own context;
-//!   [`parent`]: the span of another program that a run begins in.
+//! - [`lifecycle`]: exit, forks and logging; [`exit`]: the program's own threads at the interpreter's end.
+//! - [`otel`]: the OpenTelemetry API's own context; [`parent`]: the span of another program that a run begins in.
 
 mod activation;
 mod adapter;

@@ -15,7 +15,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::current::{look_at_current_span, open_before};
-use crate::guard::{lock, quietly};
+use crate::guard::{lock, quietly, quietly_on_drop};
 use crate::variable::Variable;
 
 static LOADED: AtomicBool = AtomicBool::new(false);
@@ -39,14 +39,7 @@ impl OpenRun {
 impl Drop for OpenRun {
     fn drop(&mut self) {
         if OPEN_RUNS.fetch_sub(1, Ordering::SeqCst) == 1 && lock(&BRIDGE).is_some() {
-            Python::try_attach(|py| {
-                // A handle may be dropped while an exception is on its way.
-                let raised = PyErr::take(py);
-                quietly(py, Bridge::put_back(py));
-                if let Some(raised) = raised {
-                    raised.restore(py);
-                }
-            });
+            Python::try_attach(|py| quietly_on_drop(py, || Bridge::put_back(py)));
         }
     }
 }

@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 use crate::ag2::NativeHook;
 use crate::current::{current_span, look_at_current_span};
 use crate::exit;
-use crate::guard::{belongs_to_program, quietly};
+use crate::guard::{belongs_to_program, quietly, quietly_on_drop};
 use crate::span::SpanContext;
 use crate::variable::Variable;
 
@@ -328,13 +328,7 @@ impl Drop for Waiting {
         }
         // An exception of a signal handler between the beginning and the call, which is on its way meanwhile.
         let Some(_inside) = exit::enter() else { return };
-        Python::attach(|py| {
-            let on_its_way = PyErr::take(py);
-            quietly(py, self.close(py, None));
-            if let Some(error) = on_its_way {
-                error.restore(py);
-            }
-        });
+        Python::attach(|py| quietly_on_drop(py, || self.close(py, None)));
     }
 }
 

@@ -5,7 +5,7 @@ use callboard::providers::cost::{CostTrackerConfig, MessageCost, Share, Unpriced
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::arguments::{self, count};
+use crate::arguments::{count, of_run};
 use crate::exit::without_gil;
 use crate::value::attributes_to_python;
 
@@ -107,12 +107,9 @@ impl CostTrackerProvider {
         py: Python<'py>,
         run: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let history = match run.map(arguments::run).transpose()? {
-            Some(run) => {
-                arguments::known(without_gil(py, || self.provider.cost_history_of_run(run)))?
-            }
-            None => without_gil(py, || self.provider.cost_history()),
-        };
+        let provider = &self.provider;
+        let history =
+            of_run(py, run, |run| provider.cost_history_of_run(run), || provider.cost_history())?;
         let list = PyList::empty(py);
         for entry in history {
             list.append(attributes_to_python(py, &entry)?)?;
@@ -143,12 +140,13 @@ impl CostTrackerProvider {
         run: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let limit = count("limit", limit)?.unwrap_or(usize::MAX);
-        let messages = match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(without_gil(py, || {
-                self.provider.cost_by_message_of_run(run, limit)
-            }))?,
-            None => without_gil(py, || self.provider.cost_by_message(limit)),
-        };
+        let provider = &self.provider;
+        let messages = of_run(
+            py,
+            run,
+            |run| provider.cost_by_message_of_run(run, limit),
+            || provider.cost_by_message(limit),
+        )?;
         let list = PyList::empty(py);
         for message in messages {
             list.append(message_cost(py, &message)?)?;
@@ -172,10 +170,7 @@ impl CostTrackerProvider {
     /// The costs as a table of plain text.
     #[pyo3(signature = (*, run=None))]
     fn report(&self, py: Python<'_>, run: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
-        match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(without_gil(py, || self.provider.report_of_run(run))),
-            None => Ok(without_gil(py, || self.provider.report())),
-        }
+        of_run(py, run, |run| self.provider.report_of_run(run), || self.provider.report())
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> String {
@@ -195,10 +190,7 @@ impl CostTrackerProvider {
 impl CostTrackerProvider {
     /// What a run cost; without one what all runs did.
     fn summary_of(&self, py: Python<'_>, run: Option<&Bound<'_, PyAny>>) -> PyResult<CostSummary> {
-        match run.map(arguments::run).transpose()? {
-            Some(run) => arguments::known(without_gil(py, || self.provider.summary_of_run(run))),
-            None => Ok(without_gil(py, || self.provider.summary())),
-        }
+        of_run(py, run, |run| self.provider.summary_of_run(run), || self.provider.summary())
     }
 }
 

@@ -4,7 +4,7 @@ use callboard::providers::mermaid::{DiagramOptions, MermaidConfig};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::arguments::{self, count};
+use crate::arguments::{count, of_run};
 use crate::exit::without_gil;
 use crate::span::datetime;
 
@@ -56,12 +56,8 @@ impl MermaidDiagramProvider {
             fold: fold.unwrap_or(self.options.fold),
             max_messages: count("max_messages", max_messages)?.or(self.options.max_messages),
         };
-        match run.map(arguments::run).transpose()? {
-            Some(run) => {
-                arguments::known(without_gil(py, || self.provider.draw_run(run, &options)))
-            }
-            None => Ok(without_gil(py, || self.provider.draw(&options))),
-        }
+        let provider = &self.provider;
+        of_run(py, run, |run| provider.draw_run(run, &options), || provider.draw(&options))
     }
 
     /// How many runs are no longer kept, with their messages.
