@@ -29,9 +29,7 @@ def instrument_ag2() -> bool:
             for installation in _installations():
                 installation.instrument()
     except Exception as error:
-        if belongs_to_program(error):
-            raise
-        _warn("AG2 could not be instrumented; the program goes on without its spans")
+        _contain(error, "AG2 could not be instrumented; the program goes on without its spans")
         return False
     return True
 
@@ -43,9 +41,7 @@ def uninstrument_ag2() -> None:
             for installation in _installations():
                 installation.uninstrument()
     except Exception as error:
-        if belongs_to_program(error):
-            raise
-        _warn("AG2's instrumentation could not be taken back whole")
+        _contain(error, "AG2's instrumentation could not be taken back whole")
 
 
 def acquire() -> None:
@@ -73,9 +69,7 @@ def release() -> None:
             for installation in _installations():
                 installation.release()
     except Exception as error:
-        if belongs_to_program(error):
-            raise
-        _warn("AG2's instrumentation could not be taken back whole")
+        _contain(error, "AG2's instrumentation could not be taken back whole")
 
 
 def _installations() -> tuple[ModuleType, ...]:
@@ -83,6 +77,13 @@ def _installations() -> tuple[ModuleType, ...]:
     from . import ag2, ag2_v1, traces
 
     return ag2, ag2_v1, traces
+
+
+def _contain(error: Exception, message: str) -> None:
+    """Log the exception being handled; raise it again if it belongs to the program."""
+    if belongs_to_program(error):
+        raise error
+    _warn(message)
 
 
 def _warn(message: str) -> None:

@@ -24,11 +24,8 @@ def contain(place: str, error: BaseException) -> None:
 
     A signal handler's exception may be raised in the midst of our code.
     """
-    if isinstance(error, RecursionError):
-        return  # There may be no room on the stack to report it.
-    if belongs_to_program(error):
+    if not _is_contained(place, error):
         raise error
-    report(place, error)
 
 
 class guard:
@@ -48,11 +45,14 @@ class guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None:
-            return False
-        if isinstance(error, RecursionError):
-            return True  # There may be no room on the stack to report it.
-        if belongs_to_program(error):
-            return False
-        report(self.place, error)
-        return True
+        return error is not None and _is_contained(self.place, error)
+
+
+def _is_contained(place: str, error: BaseException) -> bool:
+    """Whether an exception goes no further, as it was reported; not if it belongs to the program."""
+    if isinstance(error, RecursionError):
+        return True  # There may be no room on the stack to report it.
+    if belongs_to_program(error):
+        return False
+    report(place, error)
+    return True

@@ -28,7 +28,7 @@ from . import groups, nested, swarm
 from .agents import AGENT
 from .faults import contain
 from .hooks import HOOKS
-from .patching import Patches, watched
+from .patching import Patches, awaited, called, watched
 from .scope import current
 
 Reply: TypeAlias = native.Reply
@@ -102,7 +102,8 @@ class ReplyFunctions:
         is_coroutine = self.is_coroutine(function)
         trial = native.Trial(self.patches.switch, HOOKS, name=name, module=module, at_once=at_once)
         inner = self._watched_within(function, name, is_coroutine)
-        return _KINDS[is_coroutine, inspect.isfunction(function)](function, inner, trial)
+        call = awaited(inner, trial) if is_coroutine else called(inner, trial)
+        return _KINDS[is_coroutine, inspect.isfunction(function)](function, call)
 
     def _watched_within(self, function: Any, name: str, is_coroutine: bool) -> Any:
         """Have a reply function that is a chat of its own watched as such, too."""
@@ -137,32 +138,18 @@ class _View(Sequence[Any]):
 
 
 class _Wrapper:
-    """A reply function in the view: it equals the function, has its hash and attributes, and its calls are watched.
-
-    `inner` is what is called, between the `begin` and the `finish` of `trial`, as in `patching.called`.
-    """
+    """A reply function in the view: it equals the function, and has its hash and attributes. `call` does what it does."""
 
     assigned: ClassVar[tuple[str, ...]] = functools.WRAPPER_ASSIGNMENTS
     """The attributes that it has of the function, beside those that the program gave that."""
 
-    def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
+    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
         self.__wrapped__ = function
         functools.update_wrapper(self, function, assigned=self.assigned)
-        self._inner = inner
-        self._begin = trial.begin
-        self._finish = trial.finish
+        self._call = call
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        attempt = self._begin(args, kwargs)
-        if attempt is None:
-            return self._inner(*args, **kwargs)
-        try:
-            result = self._inner(*args, **kwargs)
-            self._finish(attempt, result, None)
-            return result
-        except BaseException:
-            self._finish(attempt, None, sys.exc_info()[1])
-            raise
+        return self._call(*args, **kwargs)
 
     def __eq__(self, other: object) -> bool:
         function: Any = self.__wrapped__
@@ -182,8 +169,8 @@ _OF_FUNCTIONS = (
 class _AsyncWrapper(_Wrapper):
     """A coroutine function in the view. Both of AG2's ways to know one find that this is one."""
 
-    def __init__(self, function: Any, inner: Callable[..., Any], trial: native.Trial) -> None:
-        super().__init__(function, inner, trial)
+    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
+        super().__init__(function, call)
         if inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(self):
             self._mark(function)
 
@@ -199,16 +186,7 @@ class _AsyncWrapper(_Wrapper):
         self.__wrapped__ = function
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        attempt = self._begin(args, kwargs)
-        if attempt is None:
-            return await self._inner(*args, **kwargs)
-        try:
-            result = await self._inner(*args, **kwargs)
-            self._finish(attempt, result, None)
-            return result
-        except BaseException:
-            self._finish(attempt, None, sys.exc_info()[1])
-            raise
+        return await self._call(*args, **kwargs)
 
 
 class _OfFunction:
