@@ -138,7 +138,7 @@ class _View(Sequence[Any]):
 
 
 class _Wrapper:
-    """A reply function in the view: it equals the function, and has its hash and attributes. `call` does what it does."""
+    """A reply function in the view: it equals the function, and has its hash and attributes. `call` is its work."""
 
     assigned: ClassVar[tuple[str, ...]] = functools.WRAPPER_ASSIGNMENTS
     """The attributes that it has of the function, beside those that the program gave that."""
