@@ -28,6 +28,12 @@ def belongs_to_program(error: BaseException) -> bool:
     return _has_handler(error.__traceback__) or _was_sent(error)
 
 
+def pass_on(error: BaseException) -> None:
+    """Raise an exception again if it belongs to the program: in an `except` clause for what our own code may raise."""
+    if belongs_to_program(error):
+        raise error
+
+
 def is_main_thread() -> bool:
     """Whether this thread is the one that signal handlers run in."""
     threading = sys.modules.get("threading")

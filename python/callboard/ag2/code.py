@@ -23,6 +23,8 @@ from .agents import AGENT, internal, name_of
 from .patching import Patches, Steps, watched
 from .scope import Scope, current, here, innermost
 
+_MISSING = object()
+
 REPLIES = "_generate_code_execution_reply_using_executor"
 
 
@@ -117,19 +119,17 @@ def _executor_of(owner: type[Any], patches: Patches) -> property:
     reader = inspect.unwrap(vars(owner)[REPLIES]).__code__
 
     def read(agent: Any) -> Any:
-        try:
-            executor = agent.__dict__["_code_executor"]
-        except KeyError:
-            raise AttributeError(f"{type(agent).__name__!r} object has no attribute '_code_executor'") from None
+        # No exception is caught here: a signal handler may raise one of the same class meanwhile.
+        executor = vars(agent).get("_code_executor", _MISSING)
+        if executor is _MISSING:
+            raise AttributeError(f"{type(agent).__name__!r} object has no attribute '_code_executor'")
         return _Executor(executor, agent, patches) if sys._getframe(1).f_code is reader else executor
 
     def write(agent: Any, executor: Any) -> None:
-        agent.__dict__["_code_executor"] = executor
+        vars(agent)["_code_executor"] = executor
 
     def delete(agent: Any) -> None:
-        try:
-            del agent.__dict__["_code_executor"]
-        except KeyError:
-            raise AttributeError("_code_executor") from None
+        if vars(agent).pop("_code_executor", _MISSING) is _MISSING:
+            raise AttributeError("_code_executor")
 
     return property(read, write, delete)

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from callboard import SpanContext
+from callboard._interrupts import pass_on
 
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.ASCII)
 
@@ -114,7 +115,8 @@ def _once(value: str, media_type: str, data: str, *, is_base64: bool) -> str:
 def _decoded(text: str, *, is_base64: bool) -> bytes:
     try:
         return binascii.a2b_base64(text) if is_base64 else unquote_to_bytes(text)
-    except ValueError:
+    except ValueError as error:
+        pass_on(error)
         return text.encode(errors="surrogatepass")
 
 

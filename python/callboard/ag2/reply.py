@@ -41,6 +41,8 @@ LIST = "_reply_func_list"
 READERS = ("generate_reply", "a_generate_reply", "_get_sync_funcs_to_skip_in_async_chat")
 """The methods of AG2's that get the view."""
 
+_MISSING = object()
+
 # AG2's reply functions that decline at a glance, mostly. Each has a twin with `a_` before.
 DECLINING = (
     "generate_oai_reply",
@@ -70,11 +72,11 @@ class ReplyFunctions:
         """The wrappers of AG2's own functions, by their ids: those belong to many agents, and are made once."""
 
     def __get__(self, agent: Any, owner: type[Any] | None = None) -> Any:
-        try:
-            functions = vars(agent)[LIST]
-        except (KeyError, TypeError):  # TypeError: it is asked of the class.
+        # No exception is caught here: a signal handler may raise one of the same class meanwhile.
+        functions = None if agent is None else vars(agent).get(LIST, _MISSING)
+        if functions is _MISSING or agent is None:
             name = f"type object {owner.__name__!r}" if agent is None and owner else f"{type(agent).__name__!r} object"
-            raise AttributeError(f"{name} has no attribute {LIST!r}") from None
+            raise AttributeError(f"{name} has no attribute {LIST!r}")
         reply = current.get()
         if isinstance(reply, Reply) and reply.agent is agent and sys._getframe(1).f_code in self.readers:
             return _View(functions, self)
@@ -84,7 +86,7 @@ class ReplyFunctions:
         vars(agent)[LIST] = functions
 
     def __delete__(self, agent: Any) -> None:
-        if vars(agent).pop(LIST, None) is None:
+        if vars(agent).pop(LIST, _MISSING) is _MISSING:
             raise AttributeError(LIST)
 
     def seen(self, entry: Any) -> Any:

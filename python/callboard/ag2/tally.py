@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard import SpanContext
+from callboard._interrupts import pass_on
 from callboard._load import native
 from callboard.budget import PICODOLLARS
 
@@ -96,7 +97,8 @@ class Tally(Scope):
         while waiting:
             try:
                 one = waiting.pop()
-            except IndexError:  # Another thread was faster.
+            except IndexError as error:  # Another thread was faster.
+                pass_on(error)
                 break
             if isinstance(one, Spent):
                 spent.add(one)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from callboard._interrupts import pass_on
 from callboard.ag2.images import by_reference, reference_to
 
 from .serializing import Encode
@@ -84,7 +85,8 @@ def _sent_arguments(call: Any) -> Any:
     decoded = vars(call).get("_serialized_arguments")
     try:
         return json.dumps(json.loads(call.arguments or "{}") if decoded is None else decoded)
-    except (TypeError, ValueError):  # No JSON: AG2 cannot send the call back.
+    except (TypeError, ValueError) as error:  # No JSON: AG2 cannot send the call back.
+        pass_on(error)
         return call.arguments
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from callboard._interrupts import pass_on
 from callboard.ag2.model import base_url_of, is_secret, request_attributes
 
 from . import keys
@@ -80,7 +81,8 @@ def _text(owner: Any, name: str) -> str | None:
     """Read an attribute that some clients and configurations lack, and others raise an error for."""
     try:
         value = getattr(owner, name, None)
-    except NotImplementedError:
+    except NotImplementedError as error:
+        pass_on(error)
         return None
     value = getattr(value, "value", value)
     return str(value) if isinstance(value, str) else None

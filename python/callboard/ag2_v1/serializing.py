@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from callboard._interrupts import pass_on
+
 Encode = Callable[[Any], str]
 """Renders data as the text that a model gets."""
 
@@ -27,7 +29,8 @@ def encoder_of(serializer: Any) -> Encode:
             return str(data)
         try:
             text: str = serializer.encode(data).decode()
-        except (TypeError, ValueError):  # AG2 cannot send such data either, and reports that to the program.
+        except (TypeError, ValueError) as error:  # AG2 cannot send such data either, and reports that to the program.
+            pass_on(error)
             return str(data)
         return text
 

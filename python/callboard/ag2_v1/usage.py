@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from callboard._interrupts import pass_on
+
 from . import keys
 
 _CACHE_APART = ("anthropic", "bedrock")
@@ -70,5 +72,6 @@ def _count(usage: Any, name: str) -> int | None:
     count = getattr(usage, name, None)
     try:
         return None if count is None else int(count)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError) as error:
+        pass_on(error)
         return None

@@ -89,6 +89,59 @@ def test_what_a_signal_handler_raises_reaches_the_program(handler: str, raised: 
     assert outcome.lines() == [[TIMES, []]]
 
 
+def test_a_handlers_exception_passes_every_line_of_callboards() -> None:
+    """The handler runs at one line of callboard's after another; it raises what code there may catch for itself."""
+    outcome = run_program(
+        """
+        import autogen, callboard
+        from pathlib import Path
+        OURS = str(Path(callboard.__file__).parent)
+        class Awkward(KeyError, IndexError, TypeError, ValueError, NotImplementedError, AttributeError): pass
+        def handler(number, frame):
+            raise Awkward("now")
+        signal.signal(signal.SIGALRM, handler)
+        picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,é"}}]}
+        emma._code_executor = autogen.coding.LocalCommandLineCodeExecutor()
+        emma.register_reply([Agent, None], ConversableAgent._generate_code_execution_reply_using_executor)
+        emma._code_execution_config = {"last_n_messages": 1}
+        def group():
+            talk = autogen.GroupChat([jack, emma], [], max_round=2, speaker_selection_method="round_robin")
+            manager = autogen.GroupChatManager(talk, llm_config=False)
+            with contextlib.redirect_stdout(io.StringIO()):
+                jack.initiate_chat(emma, message=picture, max_turns=1, silent=True)
+                jack.initiate_chat(manager, message="m", silent=True)
+        lines, rung, passed = 0, set(), 0
+        def trace(frame, event, argument):
+            if not frame.f_code.co_filename.startswith(OURS):
+                return None
+            return at_line
+        def at_line(frame, event, argument):
+            global lines
+            if event == "line":
+                lines += 1
+                if lines == at:
+                    rung.add((frame.f_code, frame.f_lineno))
+                    signal.raise_signal(signal.SIGALRM)
+            return at_line
+        with telemetry_context(manager):
+            group()
+            at = 0
+            while lines == at or not at:
+                at, lines = at + 1, 0
+                sys.settrace(trace)
+                try:
+                    group()
+                except Awkward:
+                    passed += 1
+                finally:
+                    sys.settrace(None)
+        tell(passed == at - 1, len(rung) > 100, logged)
+        """,
+        prelude=CHATS,
+    )
+    assert outcome.lines() == [[True, True, []]]
+
+
 @pytest.mark.parametrize("sent", ["Late", "Told", "Exception", "TimeoutError", "SystemExit"])
 @pytest.mark.parametrize("where", ["main", "other"])
 def test_what_another_thread_sends_reaches_the_program(sent: str, where: str) -> None:

@@ -1,7 +1,6 @@
 //! What a model's answers cost: COST, once an answer. The pipeline's cost module prices it, nobody here does.
 
 use callboard_core::{Attribute, EventKind, Key, Value};
-use pyo3::exceptions::{PyLookupError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyList, PyType};
@@ -10,6 +9,7 @@ use super::keys;
 use super::llm::Returned;
 use super::reading::{field_of, or_none, truthy};
 use super::usage::{Details, Usage};
+use crate::guard::quietly;
 use crate::manager::InstrumentationManager;
 use crate::value::{attributes_to_python, to_value};
 use crate::watch::Switch;
@@ -123,7 +123,7 @@ fn cost_of(
         None => put(keys::COST_FRAMEWORK, says),
         Some(price) => {
             put(keys::COST_CONFIGURED, says);
-            if let Some(cost) = of_the_input(&input, &price)? {
+            if let Some(cost) = of_the_input(&input, &price) {
                 put(keys::COST_INPUT, to_value(&cost));
             }
             put(keys::INVOCATION_ID, call.span.get().core_span_id().into());
@@ -136,24 +136,14 @@ fn cost_of(
 fn of_the_input<'py>(
     tokens: &Bound<'py, PyAny>,
     price: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+) -> Option<Bound<'py, PyAny>> {
     let py = tokens.py();
     let cost = || {
         let of_1000 = py.get_type::<PyFloat>().call1((price.get_item(0)?,))?;
         tokens.mul(of_1000)?.div(1000)
     };
-    match cost() {
-        Ok(cost) => Ok(Some(cost)),
-        // AG2 takes what it can use, and warns of the rest.
-        Err(error)
-            if error.is_instance_of::<PyLookupError>(py)
-                || error.is_instance_of::<PyTypeError>(py)
-                || error.is_instance_of::<PyValueError>(py) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    // AG2 takes what it can use, and warns of the rest.
+    quietly(py, cost())
 }
 
 /// Adds an answer to the nearest tally. One from a cache took nothing.
