@@ -78,8 +78,8 @@ def _is_handler(frame: FrameType) -> bool:
 def _was_sent(error: Exception) -> bool:
     """Whether another thread sent an exception, by `PyThreadState_SetAsyncExc`.
 
-    Python makes such an exception of a class alone, so it has no arguments unless the class has some of its own, and no
-    `raise` statement raised it. What fails in callboard's own lines is one of Python's own classes and has a message.
+    Python makes such an exception of a class alone, so it has no arguments unless the class gives it some, and no
+    `raise` statement raised it. What fails in callboard's own lines was raised by C code, which gives it a message.
     """
     trace = error.__traceback__
     if trace is None or isinstance(error, (StopIteration, StopAsyncIteration, MemoryError)):
@@ -90,7 +90,15 @@ def _was_sent(error: Exception) -> bool:
     if _raises(frame.f_code, trace.tb_lasti):
         return False
     is_ours = frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE
-    return not error.args or (is_ours and type(error).__module__.partition(".")[0] not in ("builtins", _PACKAGE))
+    return not error.args or (is_ours and _gives_arguments(type(error)))
+
+
+def _gives_arguments(cls: type[Exception]) -> bool:
+    """Whether a class of the program's may give its exceptions arguments of their own, as code in Python makes them."""
+    if cls.__module__.partition(".")[0] == _PACKAGE:
+        return False
+    makers = (vars(base).get(name) for base in cls.__mro__ for name in ("__init__", "__new__"))
+    return any(hasattr(getattr(maker, "__func__", maker), "__code__") for maker in makers)
 
 
 def _raises(code: CodeType, place: int) -> bool:
