@@ -6,11 +6,15 @@ An environment has one of the two AG2s, classic (`autogen`) or 1.x (`ag2`).
 from __future__ import annotations
 
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 
 import pytest
+
+# In Python's development mode what AG2 imports warns on the standard error of the programs that tests run.
+os.environ.setdefault("PYTHONWARNINGS", "ignore::ImportWarning")
 
 
 def is_installed(package: str) -> bool:
