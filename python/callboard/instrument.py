@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from ._interrupts import belongs_to_program
+from ._interrupts import belongs_to_program, pass_on
 from ._load import process_lock
 
 TYPE_CHECKING = False  # not from typing, which takes longer to import than all of callboard
@@ -81,8 +81,7 @@ def _installations() -> tuple[ModuleType, ...]:
 
 def _contain(error: Exception, message: str) -> None:
     """Log the exception being handled; raise it again if it belongs to the program."""
-    if belongs_to_program(error):
-        raise error
+    pass_on(error)
     _warn(message)
 
 

@@ -3,6 +3,7 @@
     patching.py    how a hook gets into AG2 and out again; what a hook may raise stays inside
     installing.py  whether AG2 is instrumented, and for whom
     scope.py       what AG2 is doing now, beside the current span; carried across threads
+    views.py       an attribute of agents that AG2's own readers get a view of
     chats.py       CHATS                   llm.py        llm_call, LLM_CREATE, COST (model.py: the request)
     chat.py        CHAT, ROUND, SUMMARY    tools.py      tool_call, TOOL_EXECUTION
     nested.py      NESTED_CHAT             hooks.py      the hooks that are in Rust

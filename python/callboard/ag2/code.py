@@ -22,8 +22,7 @@ from . import keys
 from .agents import AGENT, internal, name_of
 from .patching import Patches, Steps, watched
 from .scope import Scope, current, here, innermost
-
-_MISSING = object()
+from .views import ViewedAttribute
 
 REPLIES = "_generate_code_execution_reply_using_executor"
 
@@ -32,7 +31,7 @@ def install(patches: Patches) -> None:
     """Watch code being run by an agent itself, and by the executor that it has."""
     patches.watch(f"{AGENT}.execute_code_blocks", blocks_run, overrides=True)
     patches.watch(f"{AGENT}.run_code", code_run, overrides=True)
-    patches.add(f"{AGENT}._code_executor", lambda owner: _executor_of(owner, patches))
+    patches.add(f"{AGENT}._code_executor", lambda owner: CodeExecutor(owner, patches))
 
 
 class CodeExecution(Scope):
@@ -114,22 +113,13 @@ class _Executor:
         return watched(found, blocks_run, name, self._agent, switch=self._patches)
 
 
-def _executor_of(owner: type[Any], patches: Patches) -> property:
-    """Make the attribute `_code_executor` of agents, with a view of its own for AG2's reply function."""
-    reader = inspect.unwrap(vars(owner)[REPLIES]).__code__
+class CodeExecutor(ViewedAttribute):
+    """The attribute `_code_executor` of agents, with a view of its own for AG2's reply function."""
 
-    def read(agent: Any) -> Any:
-        # No exception is caught here: a signal handler may raise one of the same class meanwhile.
-        executor = vars(agent).get("_code_executor", _MISSING)
-        if executor is _MISSING:
-            raise AttributeError(f"{type(agent).__name__!r} object has no attribute '_code_executor'")
-        return _Executor(executor, agent, patches) if sys._getframe(1).f_code is reader else executor
+    def __init__(self, owner: type[Any], patches: Patches) -> None:
+        super().__init__("_code_executor", {inspect.unwrap(vars(owner)[REPLIES]).__code__})
+        self.patches = patches
 
-    def write(agent: Any, executor: Any) -> None:
-        vars(agent)["_code_executor"] = executor
-
-    def delete(agent: Any) -> None:
-        if vars(agent).pop("_code_executor", _MISSING) is _MISSING:
-            raise AttributeError("_code_executor")
-
-    return property(read, write, delete)
+    def view(self, agent: Any, executor: Any) -> Any:
+        """Return the executor with its execution watched."""
+        return _Executor(executor, agent, self.patches)

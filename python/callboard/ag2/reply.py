@@ -4,7 +4,7 @@ AG2 keeps reply functions in a list of each agent and compares them (`exclude`, 
 look at the list). So the list is left alone. While an agent replies, AG2's own readers of it, and nobody else, get a
 view of the list: the same entries in the same order, with a wrapper in the place of each function that equals it.
 
-    agent._reply_func_list -> ReplyFunctions.__get__
+    agent._reply_func_list -> ReplyFunctions
         AG2's reader, during a reply -> _View, whose functions are wrappers
         everybody else               -> the list
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
 from typing import Any, ClassVar, TypeAlias
@@ -30,6 +29,7 @@ from .faults import contain
 from .hooks import HOOKS
 from .patching import Patches, awaited, called, watched
 from .scope import current
+from .views import ViewedAttribute
 
 Reply: TypeAlias = native.Reply
 """An agent replying to a sender: a scope. `messages` is the history that it was given."""
@@ -40,8 +40,6 @@ Attempt: TypeAlias = native.Attempt
 LIST = "_reply_func_list"
 READERS = ("generate_reply", "a_generate_reply", "_get_sync_funcs_to_skip_in_async_chat")
 """The methods of AG2's that get the view."""
-
-_MISSING = object()
 
 # AG2's reply functions that decline at a glance, mostly. Each has a twin with `a_` before.
 DECLINING = (
@@ -59,35 +57,22 @@ def install(patches: Patches) -> None:
     patches.add(f"{AGENT}.{LIST}", lambda owner: ReplyFunctions(owner, patches))
 
 
-class ReplyFunctions:
-    """The attribute `_reply_func_list` of agents. The list itself stays where AG2 put it, in the agent's `__dict__`."""
+class ReplyFunctions(ViewedAttribute):
+    """The attribute `_reply_func_list` of agents."""
 
     def __init__(self, owner: Any, patches: Patches) -> None:
+        super().__init__(LIST, {inspect.unwrap(vars(owner)[name]).__code__ for name in READERS if name in vars(owner)})
         self.patches = patches
         self.is_coroutine = _coroutine_test(owner)
-        self.readers = {inspect.unwrap(vars(owner)[name]).__code__ for name in READERS if name in vars(owner)}
         self.groups = groups.run_functions()
         own = (vars(owner).get(prefix + name) for name in DECLINING for prefix in ("", "a_"))
         self.own = {id(function): self._wrapped(function, at_once=False) for function in own if function is not None}
         """The wrappers of AG2's own functions, by their ids: those belong to many agents, and are made once."""
 
-    def __get__(self, agent: Any, owner: type[Any] | None = None) -> Any:
-        # No exception is caught here: a signal handler may raise one of the same class meanwhile.
-        functions = None if agent is None else vars(agent).get(LIST, _MISSING)
-        if functions is _MISSING or agent is None:
-            name = f"type object {owner.__name__!r}" if agent is None and owner else f"{type(agent).__name__!r} object"
-            raise AttributeError(f"{name} has no attribute {LIST!r}")
+    def view(self, agent: Any, functions: Any) -> Any:
+        """Return the view where this agent is replying, else the list."""
         reply = current.get()
-        if isinstance(reply, Reply) and reply.agent is agent and sys._getframe(1).f_code in self.readers:
-            return _View(functions, self)
-        return functions
-
-    def __set__(self, agent: Any, functions: Any) -> None:
-        vars(agent)[LIST] = functions
-
-    def __delete__(self, agent: Any) -> None:
-        if vars(agent).pop(LIST, _MISSING) is _MISSING:
-            raise AttributeError(LIST)
+        return _View(functions, self) if isinstance(reply, Reply) and reply.agent is agent else functions
 
     def seen(self, entry: Any) -> Any:
         """Return an entry of a list as the view has it: with a wrapper in the place of the function."""
